@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+
+/*
+ * The kernel's types, kept by hand: only the members that the programs read.
+ * Offsets come from the running kernel's BTF (CO-RE), so order and padding here
+ * mean nothing. What differs between kernels is in compat.h.
+ */
+
+#include <stdbool.h>
+#include <linux/types.h>
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
+
+typedef __u8 u8;
+typedef __u32 u32;
+typedef __s32 s32;
+typedef __u64 u64;
+typedef __s64 s64;
+
+#define NULL ((void *)0)
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct list_head {
+	struct list_head *next, *prev;
+};
+
+struct hlist_node {
+	struct hlist_node *next, **pprev;
+};
+
+struct hlist_head {
+	struct hlist_node *first;
+};
+
+/* include/linux/timer.h (5.10-6.x), include/linux/timer_types.h (6.9+) */
+struct timer_list {
+	struct hlist_node entry;
+	unsigned long expires;
+	void (*function)(struct timer_list *);
+	u32 flags;
+};
+
+/* include/linux/workqueue.h, workqueue_types.h (6.9+) */
+struct work_struct {
+	void (*func)(struct work_struct *work);
+};
+
+struct delayed_work {
+	struct work_struct work;
+	struct timer_list timer;
+};
+
+/* kernel/time/timer.c: WHEEL_SIZE is 576 where HZ > 100 (LVL_DEPTH 9), else 512. */
+struct raw_spinlock {
+	u32 raw_lock; /* every arch_spinlock_t is a word that is 0 when free */
+};
+
+struct timer_base {
+	struct raw_spinlock lock;
+	struct timer_list *running_timer;
+	unsigned long pending_map[1];
+	struct hlist_head vectors[1];
+};
+
+struct module_layout {
+	void *base;
+	unsigned int size;
+};
+
+struct module {
+	struct list_head list;
+	char name[56];
+	/* up to 6.3; see compat.h for what came after */
+	struct module_layout core_layout;
+	struct module_layout init_layout;
+	void *percpu;
+	unsigned int percpu_size;
+};
+
+/* include/linux/clocksource.h */
+struct clocksource {
+	u32 mult;
+	u32 shift;
+};
+
+#pragma clang attribute pop

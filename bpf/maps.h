@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+
+/*
+ * The maps and variables that all programs share. They are weak so that every
+ * object can hold this header; the linker keeps one of each.
+ */
+
+#include <disarmd/abi.h>
+#include "kernel.h"
+
+/* What user space found out about this kernel before loading. Addresses come from kallsyms. */
+const volatile __u64 timer_bases_percpu __weak = 0;	    /* "timer_bases": add a CPU's offset */
+const volatile __u32 timer_bases_per_cpu __weak = 0;	    /* NR_BASES */
+const volatile __u64 per_cpu_offset __weak = 0;		    /* "__per_cpu_offset", indexed by CPU */
+const volatile __u32 possible_cpus __weak = 0;		    /* CPU numbers are below this */
+const volatile __u64 preempt_count_percpu __weak = 0;	    /* 0: contexts are not told apart */
+const volatile __u64 modules_list __weak = 0;		    /* "modules" */
+const volatile __u64 jiffies_clocksource __weak = 0;	    /* "clocksource_jiffies" */
+const volatile __u64 delayed_work_timer_fn_addr __weak = 0; /* "delayed_work_timer_fn" */
+/*
+ * No module lies below it, and neither a core callback nor a core timer above:
+ * on x86-64 modules are mapped above the kernel's image.
+ */
+const volatile __u64 modules_floor __weak = ~0ULL;
+
+/* Set by user space once every tracking program is attached; a gap of tracking until then. */
+__u32 tracking_attached __weak = 0;
+/* Set by the survey once it has seen every timer that was armed before. */
+__u32 survey_complete __weak = 0;
+__u64 tick_ns __weak = 0;	 /* length of a jiffy */
+__u64 survey_jiffies __weak = 0; /* when it ran */
+__u64 losses[LOSS_MAX] __weak = {};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__type(key, u64);
+	__type(value, struct tracked_timer);
+} armed_timers __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 2048);
+	__type(key, u64);
+	__type(value, struct module_instance);
+} modules __weak SEC(".maps");
+
+/* One slot per CPU number; user space sizes it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct running_callback);
+} running_callbacks __weak SEC(".maps");
+
+/* delete_module calls under way: the task (pid_tgid) and when it entered. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, u64);
+	__type(value, u64);
+} deleting_tasks __weak SEC(".maps");
+
+/* Verdicts, until user space has taken them. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 32);
+	__type(key, u64);
+	__type(value, struct unload_record);
+} unloads __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 65536);
+} notifications __weak SEC(".maps");
+
+static __always_inline void count_loss(enum loss what)
+{
+	__sync_fetch_and_add(&losses[what], 1);
+}
+
+static __always_inline long read_kernel(void *to, u32 size, u64 addr, enum loss loss)
+{
+	long err = bpf_probe_read_kernel(to, size, (const void *)addr);
+
+	if (err)
+		count_loss(loss);
+	return err;
+}
+
+static __always_inline long read_u64(u64 *to, u64 addr)
+{
+	return read_kernel(to, sizeof(*to), addr, LOSS_READ);
+}
+
+static __always_inline long read_u32(u32 *to, u64 addr)
+{
+	return read_kernel(to, sizeof(*to), addr, LOSS_READ);
+}
+
+static __always_inline bool in_ranges(const struct memory_range *ranges, u64 addr)
+{
+	for (u32 i = 0; i < DISARMD_MODULE_RANGES; i++) {
+		if (addr - ranges[i].start < ranges[i].size)
+			return true;
+	}
+	return false;
+}
+
+static __always_inline bool in_module_space(u64 addr)
+{
+	return addr >= modules_floor;
+}
+
+/*
+ * Reads the work function behind a delayed_work's timer. The timer is a member of
+ * the work, which begins with what names the function.
+ */
+static __always_inline long read_work_function(u64 *func, u64 timer, enum loss loss)
+{
+	u64 work = timer - bpf_core_field_offset(struct delayed_work, timer) +
+		   bpf_core_field_offset(struct delayed_work, work);
+
+	return read_kernel(func, sizeof(*func),
+			   work + bpf_core_field_offset(struct work_struct, func), loss);
+}

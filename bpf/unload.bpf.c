@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+
+/*
+ * The life of a module: loaded, its unload begun, freed. The verdict is computed
+ * here, while the module's memory still exists, and stored before anyone is told.
+ */
+
+#include "kernel.h"
+#include "compat.h"
+#include "maps.h"
+#include "scan.h"
+
+#define ID_ATTEMPTS	 8
+#define LINKAGE_ATTEMPTS 4
+#define TRACKING_GAPS	 (GAP_TRACKING_OFF | GAP_TRACKING_LOST | GAP_TRACKING_LATE | GAP_UNCONFIRMED)
+#define SCAN_GAPS	 (GAP_SCAN_MOVING | GAP_SCAN_BOUND | GAP_SCAN_EXPIRING | GAP_SCAN_UNREADABLE)
+
+/* What a new record starts as: too large for a program's stack, and never written. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct unload_record);
+} blank_unload SEC(".maps");
+
+static __always_inline void notify(u32 kind, const char *module)
+{
+	struct notification *note = bpf_ringbuf_reserve(&notifications, sizeof(*note), 0);
+
+	if (!note) {
+		count_loss(LOSS_NOTIFY);
+		return;
+	}
+	__builtin_memset(note, 0, sizeof(*note));
+	note->kind = kind;
+	__builtin_memcpy(note->module, module, sizeof(note->module));
+	bpf_ringbuf_submit(note, 0);
+}
+
+/* Raw tracepoints hand over their arguments as plain numbers. */
+static __always_inline u64 argument(struct bpf_raw_tracepoint_args *ctx)
+{
+	return ctx->args[0];
+}
+
+SEC("raw_tp/module_load")
+int on_module_load(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct module_instance instance = {};
+	u64 mod = argument(ctx);
+
+	instance.loaded_ns = bpf_ktime_get_ns();
+	read_kernel(&instance.name, sizeof(instance.name),
+		    mod + bpf_core_field_offset(struct module, name), LOSS_READ);
+	read_module_ranges(mod, instance.ranges);
+	if (bpf_map_update_elem(&modules, &mod, &instance, BPF_ANY))
+		count_loss(LOSS_MODULE_MAP);
+	notify(NOTIFY_MODULE_LOADED, instance.name);
+	return 0;
+}
+
+/* User space names the function: it is the architecture's wrapper of the system call. */
+SEC("fentry")
+int on_delete_module(void *ctx)
+{
+	u64 task = bpf_get_current_pid_tgid();
+	u64 now = bpf_ktime_get_ns();
+
+	if (bpf_map_update_elem(&deleting_tasks, &task, &now, BPF_ANY))
+		count_loss(LOSS_TASK_MAP);
+	return 0;
+}
+
+SEC("fexit")
+int on_delete_module_exit(void *ctx)
+{
+	u64 task = bpf_get_current_pid_tgid();
+
+	bpf_map_delete_elem(&deleting_tasks, &task);
+	return 0;
+}
+
+enum linkage { LINKED, UNLINKED, IN_FLUX };
+
+/* Whether the timer hangs in a list, be it a wheel's bucket or the softirq's own. */
+static __always_inline enum linkage read_linkage(u64 timer)
+{
+	u64 node = timer + bpf_core_field_offset(struct timer_list, entry);
+
+#pragma unroll
+	for (int attempt = 0; attempt < LINKAGE_ATTEMPTS; attempt++) {
+		u64 pprev = 0, back = 0;
+
+		if (read_u64(&pprev, node + bpf_core_field_offset(struct hlist_node, pprev)))
+			return IN_FLUX;
+		if (!pprev)
+			return UNLINKED;
+		if (!read_u64(&back, pprev) && back == node)
+			return LINKED;
+	}
+	return IN_FLUX;
+}
+
+static long report_tracked(void *map, u64 *key, struct tracked_timer *entry,
+			   struct wheel_scan *scan)
+{
+	struct unload_record *record = scan->record;
+	struct pending_timer *pending;
+	u64 timer = *key;
+	u8 owners;
+
+	if (!record || !entry->armed || entry->reported == record->id ||
+	    entry->armed_ns < record->loaded_ns)
+		return 0;
+	owners = owners_of(record->ranges, timer, entry->callback, entry->kind);
+	if (!owners)
+		return 0;
+	switch (read_linkage(timer)) {
+	case UNLINKED:
+		return 0;
+	case IN_FLUX:
+		scan->gaps |= GAP_UNCONFIRMED;
+		return 0;
+	case LINKED:
+		break;
+	}
+	entry->reported = record->id;
+	pending = next_pending(record);
+	if (pending) {
+		pending->timer = timer;
+		pending->callback = entry->callback;
+		pending->expires = entry->expires;
+		pending->kind = entry->kind;
+		pending->owned_by = owners;
+		pending->state = PENDING_ARMED;
+		pending->sources = SOURCE_TRACKING;
+		copy_arm(pending, entry);
+		name_callback(pending);
+	}
+	return 0;
+}
+
+static long report_running(u32 cpu, struct wheel_scan *scan)
+{
+	struct running_callback *running = bpf_map_lookup_elem(&running_callbacks, &cpu);
+	struct unload_record *record = scan->record;
+	struct pending_timer *pending;
+	struct tracked_timer *entry;
+	u64 timer;
+
+	if (!running || !record)
+		return 0;
+	timer = running->timer;
+	if (!timer || !in_ranges(record->ranges, running->callback))
+		return 0;
+	entry = bpf_map_lookup_elem(&armed_timers, &timer);
+	/* Its callback has armed it again already: reported as armed. */
+	if (entry && entry->reported == record->id)
+		return 0;
+	pending = next_pending(record);
+	if (pending) {
+		pending->timer = timer;
+		pending->callback = running->callback;
+		pending->kind = TIMER_KIND_TIMER;
+		pending->owned_by =
+			owners_of(record->ranges, timer, running->callback, TIMER_KIND_TIMER);
+		pending->state = PENDING_CALLBACK_RUNNING;
+		pending->sources = SOURCE_TRACKING;
+		if (entry)
+			copy_arm(pending, entry);
+		name_callback(pending);
+	}
+	return 0;
+}
+
+static __always_inline u32 tracking_gaps(const struct unload_record *record)
+{
+	u32 gaps = 0;
+
+	if (!tracking_attached)
+		gaps |= GAP_TRACKING_OFF;
+	if (losses[LOSS_TIMER_MAP] || losses[LOSS_TIMER_READ])
+		gaps |= GAP_TRACKING_LOST;
+	if (!survey_complete && !record->loaded_ns)
+		gaps |= GAP_TRACKING_LATE;
+	return gaps;
+}
+
+/* Either source alone proves that nothing is pending, if nothing escaped it. */
+static __always_inline u32 judge(const struct unload_record *record)
+{
+	if (record->pending_count)
+		return VERDICT_LEAK;
+	if (record->gaps & GAP_RANGES)
+		return VERDICT_INCONCLUSIVE;
+	if ((record->gaps & TRACKING_GAPS) && (record->gaps & SCAN_GAPS))
+		return VERDICT_INCONCLUSIVE;
+	return VERDICT_CLEAN;
+}
+
+static __always_inline struct unload_record *new_record(void)
+{
+	struct unload_record *record;
+	u64 id = bpf_ktime_get_ns();
+	u32 zero = 0;
+
+	record = bpf_map_lookup_elem(&blank_unload, &zero);
+	if (!record)
+		return NULL;
+#pragma unroll
+	for (int attempt = 0; attempt < ID_ATTEMPTS; attempt++, id++) {
+		if (bpf_map_update_elem(&unloads, &id, record, BPF_NOEXIST))
+			continue;
+		record = bpf_map_lookup_elem(&unloads, &id);
+		if (record)
+			record->id = id;
+		return record;
+	}
+	return NULL;
+}
+
+/* First thing in free_module(): the exit function has run, the memory is still mapped. */
+SEC("raw_tp/module_free")
+int on_module_free(struct bpf_raw_tracepoint_args *ctx)
+{
+	u64 task = bpf_get_current_pid_tgid();
+	u64 mod = argument(ctx);
+	struct module_instance *instance;
+	struct unload_record *record;
+	struct wheel_scan scan = {};
+	u64 *begun;
+
+	record = new_record();
+	if (!record) {
+		count_loss(LOSS_UNLOAD_MAP);
+		notify(NOTIFY_UNLOAD, (char[DISARMD_MODULE_NAME_LEN]){});
+		return 0;
+	}
+	record->freed_ns = record->id;
+	record->jiffies = bpf_jiffies64();
+	record->pid = task >> 32;
+	bpf_get_current_comm(record->comm, sizeof(record->comm));
+	read_kernel(&record->module, sizeof(record->module),
+		    mod + bpf_core_field_offset(struct module, name), LOSS_READ);
+	if (!read_module_ranges(mod, record->ranges))
+		record->gaps |= GAP_RANGES;
+	instance = bpf_map_lookup_elem(&modules, &mod);
+	if (instance) {
+		record->loaded_ns = instance->loaded_ns;
+		bpf_map_delete_elem(&modules, &mod);
+	}
+	begun = bpf_map_lookup_elem(&deleting_tasks, &task);
+	if (begun)
+		record->begun_ns = *begun;
+
+	scan.record = record;
+	scan_wheels(&scan);
+	bpf_for_each_map_elem(&armed_timers, report_tracked, &scan, 0);
+	bpf_loop(possible_cpus, report_running, &scan, 0);
+
+	record->gaps |= scan.gaps | tracking_gaps(record);
+	record->tracking_losses = losses[LOSS_TIMER_MAP] + losses[LOSS_TIMER_READ];
+	record->verdict = judge(record);
+	record->complete = 1;
+	notify(NOTIFY_UNLOAD, record->module);
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+
+/*
+ * What the kernel programs and the daemon say to each other: the values of the
+ * maps, in fixed-width fields, compiled by both sides. Addresses are kernel
+ * virtual addresses; times are CLOCK_MONOTONIC nanoseconds; expiries are
+ * jiffies. Strings are NUL-terminated and hold whatever bytes the kernel held.
+ */
+
+#include <linux/types.h>
+
+#ifdef __cplusplus
+#define DISARMD_ASSERT_SIZE(type, bytes) static_assert(sizeof(type) == (bytes), #type " is shared")
+namespace disarmd::abi
+{
+#else
+#define DISARMD_ASSERT_SIZE(type, bytes) _Static_assert(sizeof(type) == (bytes), #type " is shared")
+#endif
+
+/* MODULE_NAME_LEN (include/linux/module.h): 64 - sizeof(unsigned long), the NUL included. */
+#define DISARMD_MODULE_NAME_LEN 56
+#define DISARMD_COMM_LEN	16
+#define DISARMD_SYMBOL_LEN	128
+/* Two layouts up to 6.3, MOD_MEM_NUM_TYPES (7) from 6.4, one more for per-CPU data. */
+#define DISARMD_MODULE_RANGES 8
+/* Timers described in one unload record; further ones are counted only. */
+#define DISARMD_PENDING_MAX 64
+
+enum timer_kind {
+	TIMER_KIND_TIMER = 0,
+	TIMER_KIND_HRTIMER = 1,
+	TIMER_KIND_DELAYED_WORK = 2,
+};
+
+/* The context that armed a timer. UNKNOWN: it was armed before anyone watched. */
+enum arm_context {
+	ARM_CONTEXT_UNKNOWN = 0,
+	ARM_CONTEXT_TASK = 1,
+	ARM_CONTEXT_SOFTIRQ = 2,
+	ARM_CONTEXT_HARDIRQ = 3,
+	ARM_CONTEXT_CALLBACK = 4,
+};
+
+/* Why a timer belongs to a module; more than one may hold. */
+enum timer_owner {
+	OWNED_BY_CALLBACK = 1, /* its callback is in the module's text */
+	OWNED_BY_OBJECT = 2,   /* the timer itself lies in the module's memory */
+	OWNED_BY_WORK = 4, /* the callback is a core trampoline, the work function the module's */
+};
+
+enum pending_state {
+	PENDING_ARMED = 0,
+	PENDING_CALLBACK_RUNNING = 1,
+};
+
+enum evidence_source {
+	SOURCE_TRACKING = 1,
+	SOURCE_SCAN = 2,
+};
+
+enum unload_verdict {
+	VERDICT_CLEAN = 0,
+	VERDICT_LEAK = 1,
+	VERDICT_INCONCLUSIVE = 2,
+};
+
+/* What kept a source from being whole when a verdict was computed. */
+enum verdict_gap {
+	GAP_SCAN_MOVING = 1,	 /* a bucket changed under the scan at every attempt */
+	GAP_SCAN_BOUND = 2,	 /* a bucket was longer than the scan's bound */
+	GAP_SCAN_EXPIRING = 4,	 /* timers were being expired: some hang in no bucket */
+	GAP_SCAN_UNREADABLE = 8, /* a wheel or a timer could not be read */
+	GAP_TRACKING_OFF = 16,	 /* not every tracking program was attached */
+	GAP_TRACKING_LOST = 32,	 /* arms were lost; see enum loss */
+	GAP_TRACKING_LATE = 64,	 /* the start-up scan had not seen every timer armed before */
+	GAP_UNCONFIRMED = 128,	 /* a tracked timer's list linkage was in flux */
+	GAP_RANGES = 256,	 /* the module's memory could not be told */
+};
+
+/* Counted failures of the kernel programs, since they were loaded. */
+enum loss {
+	LOSS_TIMER_MAP = 0,  /* an arm could not be stored: the map of armed timers was full */
+	LOSS_MODULE_MAP = 1, /* a module load could not be stored */
+	LOSS_UNLOAD_MAP = 2, /* an unload could not be stored: its verdict is lost */
+	LOSS_NOTIFY = 3,     /* a notification was dropped; the map still holds the record */
+	LOSS_TIMER_READ = 4, /* a delayed_work could not be read while it was armed or disarmed */
+	LOSS_READ = 5,	     /* other kernel memory could not be read; the verdict's gaps tell */
+	LOSS_TASK_MAP = 6,   /* the begin of an unload could not be stored */
+	LOSS_MAX = 7,
+};
+
+struct memory_range {
+	__u64 start;
+	__u64 size; /* bytes; 0 ends the array */
+};
+
+/* One load of a module. Key in the map of modules: the address of its struct module. */
+struct module_instance {
+	__u64 loaded_ns; /* 0: it was loaded before anyone watched */
+	struct memory_range ranges[DISARMD_MODULE_RANGES];
+	char name[DISARMD_MODULE_NAME_LEN];
+};
+DISARMD_ASSERT_SIZE(struct module_instance, 192);
+
+/*
+ * What is known of a timer since it was last armed. Key in the map of armed
+ * timers: the address of the timer. Entries outlive a disarm, so that a timer
+ * that is armed again and again costs no allocation.
+ */
+struct tracked_timer {
+	__u64 callback; /* of a delayed_work: its work function */
+	__u64 expires;
+	__u64 armed_ns; /* 0: found armed by the start-up scan */
+	__u64 reported; /* id of the unload record that already names it */
+	__u32 armed_pid;
+	__u32 armed_cpu;
+	char armed_comm[DISARMD_COMM_LEN];
+	__u8 kind;	    /* enum timer_kind */
+	__u8 armed_context; /* enum arm_context */
+	__u8 armed;	    /* 0 or 1 */
+	__u8 reserved[5];
+};
+DISARMD_ASSERT_SIZE(struct tracked_timer, 64);
+
+/* A callback being executed on a CPU, by CPU number. */
+struct running_callback {
+	__u64 timer; /* 0: none */
+	__u64 callback;
+};
+DISARMD_ASSERT_SIZE(struct running_callback, 16);
+
+/* A timer that was pending when its module was freed. */
+struct pending_timer {
+	__u64 timer;
+	__u64 callback;
+	__u64 expires;	/* meaningless while state is PENDING_CALLBACK_RUNNING */
+	__u64 armed_ns; /* 0: not seen being armed */
+	__u32 armed_pid;
+	__u32 armed_cpu;
+	char armed_comm[DISARMD_COMM_LEN];
+	__u8 kind;
+	__u8 armed_context;
+	__u8 owned_by; /* bits of enum timer_owner */
+	__u8 state;    /* enum pending_state */
+	__u8 sources;  /* bits of enum evidence_source */
+	__u8 reserved[3];
+	char symbol[DISARMD_SYMBOL_LEN]; /* "function [module]", resolved before the free */
+};
+DISARMD_ASSERT_SIZE(struct pending_timer, 192);
+
+/* One module being freed. Key in the map of unloads: id. */
+struct unload_record {
+	__u64 id; /* freed_ns, made unique */
+	__u64 freed_ns;
+	__u64 begun_ns; /* delete_module entered; 0: the free follows a failed init */
+	__u64 loaded_ns;
+	__u64 jiffies; /* at freed_ns */
+	__u64 tracking_losses;
+	__u32 pid;
+	__u32 complete;	     /* 1 once every other field is final */
+	__u32 verdict;	     /* enum unload_verdict */
+	__u32 gaps;	     /* bits of enum verdict_gap */
+	__u32 pending_count; /* may exceed DISARMD_PENDING_MAX */
+	__u32 reserved;
+	struct memory_range ranges[DISARMD_MODULE_RANGES];
+	char comm[DISARMD_COMM_LEN];
+	char module[DISARMD_MODULE_NAME_LEN];
+	struct pending_timer pending[DISARMD_PENDING_MAX];
+};
+DISARMD_ASSERT_SIZE(struct unload_record, 272 + 192 * DISARMD_PENDING_MAX);
+
+enum notification_kind {
+	NOTIFY_MODULE_LOADED = 0,
+	NOTIFY_UNLOAD = 1,
+};
+
+/* A wake-up. It says that a map holds something new, and repeats none of it. */
+struct notification {
+	__u32 kind;
+	__u32 reserved;
+	char module[DISARMD_MODULE_NAME_LEN];
+};
+DISARMD_ASSERT_SIZE(struct notification, 64);
+
+#ifdef __cplusplus
+} // namespace disarmd::abi
+#endif
