@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/text.h"
+
+#include <fmt/format.h>
+
+namespace disarmd {
+
+std::string printable(std::string_view text) {
+    std::string out;
+    out.reserve(text.size());
+    for (const char c : text) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (byte < 0x20 || byte >= 0x7f || c == '\\')
+            out += fmt::format("\\x{:02x}", byte);
+        else
+            out += c;
+    }
+    return out;
+}
+
+std::string duration_text(std::chrono::nanoseconds duration) {
+    constexpr double us = 1e3;
+    constexpr double ms = 1e6;
+    constexpr double s = 1e9;
+    const auto ns = static_cast<double>(duration.count());
+    if (ns < ms)
+        return fmt::format("{:.0f} us", ns / us);
+    if (ns < s)
+        return fmt::format("{:.1f} ms", ns / ms);
+    if (ns < 600 * s)
+        return fmt::format("{:.1f} s", ns / s);
+    const auto minutes = std::chrono::duration_cast<std::chrono::minutes>(duration).count();
+    if (minutes < 60)
+        return fmt::format("{} min", minutes);
+    return fmt::format("{} h {} min", minutes / 60, minutes % 60);
+}
+
+std::string count_text(std::size_t count, std::string_view noun) {
+    return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
+}
+
+std::string address_text(std::uint64_t address) {
+    return fmt::format("{:#018x}", address);
+}
+
+} // namespace disarmd

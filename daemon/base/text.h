@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace disarmd {
+
+// Names of modules, symbols and tasks come from the kernel and may hold any bytes.
+// Printable ASCII stays; everything else, and the backslash, becomes \xNN, so that
+// a name can neither steer a terminal nor end a log line.
+[[nodiscard]] std::string printable(std::string_view text);
+
+// "850 us", "12.3 ms", "59.9 s", "2 h 5 min": a length of time for people.
+[[nodiscard]] std::string duration_text(std::chrono::nanoseconds duration);
+
+// "1 timer", "3 timers".
+[[nodiscard]] std::string count_text(std::size_t count, std::string_view noun);
+
+// "0xffffffffc0a3e000": all 16 digits, as the kernel prints addresses.
+[[nodiscard]] std::string address_text(std::uint64_t address);
+
+} // namespace disarmd

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+#include "cli/exit_code.h"
+#include "cli/options.h"
+#include "probe/probe.h"
+
+namespace disarmd {
+
+// One function per command, each in its own file. They write results to stdout and
+// everything else to stderr, and return the process's exit code.
+ExitCode run(const RunOptions& options);
+ExitCode watch_unload(const WatchUnloadOptions& options);
+ExitCode list(const ListOptions& options);
+ExitCode doctor(const DoctorOptions& options);
+
+// What every command that looks into the kernel does first. A failure's text names
+// the first requirement that is not met and what to do about it; it means exit code 4.
+Result<Probe> open_probe();
+
+// Writes to stdout and flushes; a result that could not be written is no result, so
+// instead of clean the exit code is then inconclusive, and stderr says so.
+ExitCode print_result(const std::string& text, ExitCode code);
+
+// One line on stderr: "disarmd: TEXT".
+ExitCode complain(const Error& error, ExitCode code);
+
+} // namespace disarmd

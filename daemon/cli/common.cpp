@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cstdio>
+
+#include <fmt/format.h>
+
+#include "cli/commands.h"
+#include "kernel/requirements.h"
+
+namespace disarmd {
+
+Result<Probe> open_probe() {
+    for (const auto& requirement : check_requirements()) {
+        if (!requirement.met)
+            return fail({ENOTSUP, fmt::format("{}: {}; {}", requirement.name, requirement.detail,
+                                              requirement.remedy)});
+    }
+    const auto btf = KernelBtf::load();
+    if (!btf)
+        return fail(btf.error());
+    const auto layout = locate_running_kernel(*btf);
+    if (!layout)
+        return fail(layout.error());
+    return Probe::load(*layout, *btf);
+}
+
+ExitCode print_result(const std::string& text, ExitCode code) {
+    const bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
+    if (written && std::fflush(stdout) == 0)
+        return code;
+    complain(Error::from_errno("writing the result to stdout"), code);
+    return code == ExitCode::clean ? ExitCode::inconclusive : code;
+}
+
+ExitCode complain(const Error& error, ExitCode code) {
+    fmt::print(stderr, "disarmd: {}\n", error.text());
+    return code;
+}
+
+} // namespace disarmd

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/options.h"
+
+#include <algorithm>
+
+#include <CLI/CLI.hpp>
+#include <disarmd/abi.h>
+#include <fmt/format.h>
+
+#include "base/text.h"
+
+namespace disarmd {
+
+namespace {
+
+constexpr const char* footer = R"(
+Exit codes:
+    0  clean: nothing found
+    1  found: a timer was still pending when its module was freed
+    2  usage or configuration error
+    3  inconclusive: no verdict that can be relied on (also: COMMAND ended and the module
+       was not unloaded; interrupted)
+    4  not possible on this machine (disarmd doctor says why)
+  124  --timeout ran out
+
+Examples:
+  disarmd --watch-unload my_driver -- rmmod my_driver
+  disarmd --watch-unload my_driver --json --timeout 60 > verdict.json
+  disarmd list --module my_driver)";
+
+constexpr const char* see_help = "see disarmd --help";
+
+// CLI11's own usage line can't tell of "-- COMMAND" and of what excludes what.
+class HelpFormatter : public CLI::Formatter {
+public:
+    std::string make_usage(const CLI::App* app, std::string name) const override {
+        if (app->get_parent() != nullptr)
+            return CLI::Formatter::make_usage(app, name);
+        return "Usage: disarmd [run] [--config FILE]\n"
+               "       disarmd --watch-unload MODULE [--timeout SEC] [--json] [-- COMMAND ARG...]\n"
+               "       disarmd list [--module M] [--json]\n"
+               "       disarmd doctor [--json]\n";
+    }
+};
+
+bool is_name_character(char c) {
+    // What kmod and the build system let into a module's name.
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+}
+
+} // namespace
+
+Result<std::string> parse_module_name(const std::string& text) {
+    const auto refuse = [&](std::string_view why) {
+        return fail({EINVAL, fmt::format("\"{}\" can't be a module's name: {}", printable(text), why)});
+    };
+    if (text.empty())
+        return refuse("it is empty");
+    if (text.find('/') != std::string::npos || text.ends_with(".ko"))
+        return refuse("give the name that lsmod shows, not a file");
+    if (!std::ranges::all_of(text, is_name_character))
+        return refuse("only letters, digits, '_' and '-' occur in one");
+    if (text.size() >= DISARMD_MODULE_NAME_LEN)
+        return refuse(fmt::format("it is longer than {} characters", DISARMD_MODULE_NAME_LEN - 1));
+    std::string name = text;
+    std::ranges::replace(name, '-', '_');
+    return name;
+}
+
+Result<Options> parse_options(const std::vector<std::string>& arguments) {
+    // COMMAND is cut off first: its options are not ours.
+    const auto dashes = std::ranges::find(arguments, "--");
+    std::vector<std::string> own(arguments.begin(), dashes);
+    std::vector<std::string> command;
+    if (dashes != arguments.end())
+        command.assign(dashes + 1, arguments.end());
+
+    CLI::App app{"Tells whether a kernel module is freed while one of its timers is still armed.", "disarmd"};
+    app.footer(footer);
+    app.formatter(std::make_shared<HelpFormatter>());
+    app.set_version_flag("--version", "disarmd " DISARMD_VERSION);
+    Options options;
+    app.add_flag("-v,--verbose", options.verbose, "say more on stderr, libbpf's log included");
+
+    WatchUnloadOptions watch;
+    std::string watched;
+    double timeout_seconds = 0;
+    auto* const watch_option =
+        app.add_option("--watch-unload", watched,
+                       "watch one unload of MODULE and exit with its verdict; MODULE may be loaded later")
+            ->type_name("MODULE");
+    auto* const timeout_option =
+        app.add_option("--timeout", timeout_seconds, "give up after SEC seconds (exit 124)")
+            ->type_name("SEC")
+            ->check(CLI::Range(0.001, 1e9))
+            ->needs(watch_option);
+    auto* const json_option =
+        app.add_flag("--json", watch.json, "print one JSON object instead of text")->needs(watch_option);
+
+    RunOptions run;
+    auto* const run_command = app.add_subcommand("run", "the service, in the foreground (the default)");
+    for (auto* const where : {&app, run_command})
+        where->add_option("--config", run.config, "configuration file [/etc/disarmd/disarmd.toml]")
+            ->type_name("FILE");
+
+    ListOptions list;
+    std::string listed;
+    auto* const list_command = app.add_subcommand("list", "what is armed now, by module");
+    auto* const listed_option =
+        list_command->add_option("--module", listed, "only this module's timers")->type_name("M");
+    list_command->add_flag("--json", list.json, "print one JSON object instead of a table");
+
+    DoctorOptions doctor;
+    auto* const doctor_command = app.add_subcommand("doctor", "what this kernel lets disarmd see");
+    doctor_command->add_flag("--json", doctor.json, "print one JSON object instead of text");
+
+    app.require_subcommand(0, 1);
+    try {
+        std::ranges::reverse(own); // CLI11 takes a vector back to front
+        app.parse(own);
+    } catch (const CLI::CallForHelp&) {
+        const auto chosen = app.get_subcommands();
+        return Options{false, PrintOptions{chosen.empty() ? app.help() : chosen.front()->help()}};
+    } catch (const CLI::CallForVersion& version) {
+        return Options{false, PrintOptions{std::string(version.what()) + "\n"}};
+    } catch (const CLI::ParseError& error) {
+        return fail({EINVAL, fmt::format("{} ({})", printable(error.what()), see_help)});
+    }
+
+    const bool any_subcommand = !app.get_subcommands().empty();
+    if (!watch_option->empty() && any_subcommand)
+        return fail({EINVAL, fmt::format("--watch-unload goes with no subcommand ({})", see_help)});
+    if (watch_option->empty() && dashes != arguments.end())
+        return fail({EINVAL, fmt::format("-- COMMAND goes with --watch-unload only ({})", see_help)});
+    if (dashes != arguments.end() && command.empty())
+        return fail({EINVAL, fmt::format("-- wants a COMMAND after it ({})", see_help)});
+
+    if (!watch_option->empty()) {
+        if (run.config)
+            return fail({EINVAL, fmt::format("--config goes with run only ({})", see_help)});
+        auto name = parse_module_name(watched);
+        if (!name)
+            return fail(name.error());
+        watch.module = std::move(*name);
+        if (!timeout_option->empty())
+            watch.timeout = std::chrono::duration_cast<std::chrono::microseconds>(
+                std::chrono::duration<double>(timeout_seconds));
+        watch.json = !json_option->empty();
+        watch.command = std::move(command);
+        options.command = std::move(watch);
+    } else if (list_command->parsed()) {
+        if (!listed_option->empty()) {
+            auto name = parse_module_name(listed);
+            if (!name)
+                return fail(name.error());
+            list.module = std::move(*name);
+        }
+        options.command = std::move(list);
+    } else if (doctor_command->parsed()) {
+        options.command = doctor;
+    } else {
+        options.command = std::move(run);
+    }
+    return options;
+}
+
+} // namespace disarmd

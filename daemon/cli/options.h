@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/result.h"
+
+namespace disarmd {
+
+struct RunOptions {
+    std::optional<std::string> config;
+};
+
+struct WatchUnloadOptions {
+    std::string module; // as the kernel spells it: '_' for '-'
+    std::optional<std::chrono::microseconds> timeout;
+    bool json = false;
+    std::vector<std::string> command; // empty: wait for whoever unloads it
+};
+
+struct ListOptions {
+    std::optional<std::string> module;
+    bool json = false;
+};
+
+struct DoctorOptions {
+    bool json = false;
+};
+
+// Text that was asked for (--help, --version).
+struct PrintOptions {
+    std::string text;
+};
+
+struct Options {
+    bool verbose = false;
+    std::variant<RunOptions, WatchUnloadOptions, ListOptions, DoctorOptions, PrintOptions> command;
+};
+
+// A failure's text says what is wrong and where to read more.
+Result<Options> parse_options(const std::vector<std::string>& arguments);
+
+// The name of a module as the kernel spells it, or why it can't be one.
+Result<std::string> parse_module_name(const std::string& text);
+
+} // namespace disarmd

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <csignal>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "base/event_loop.h"
+#include "base/text.h"
+#include "cli/child.h"
+#include "cli/commands.h"
+#include "incident/json.h"
+#include "incident/text.h"
+#include "verdict/decode.h"
+
+namespace disarmd {
+
+namespace {
+
+constexpr std::chrono::minutes forget_after{1};
+
+// One watch: what has been seen of the module so far, and how it may end.
+class Watch {
+public:
+    Watch(const WatchUnloadOptions& options, Probe probe, EventLoop loop)
+        : options_(options), probe_(std::move(probe)), loop_(std::move(loop)) {}
+
+    ExitCode run();
+
+private:
+    Result<void> announce();
+    Result<void> listen();
+    void take_unloads();
+    void end(ExitCode code) { loop_.stop(static_cast<int>(code)); }
+    void on_command_exit(int how, int status);
+    void on_timeout();
+    void on_interrupt(std::string_view signal);
+    void keep_room();
+    ExitCode report(ExitCode ended_with);
+
+    const WatchUnloadOptions& options_;
+    Probe probe_;
+    EventLoop loop_;
+    pid_t command_pid_ = 0; // 0 once it has ended
+    std::vector<Unload> unloads_;
+    std::vector<std::string> trouble_; // why there may be no verdict
+};
+
+Result<void> Watch::announce() {
+    const auto modules = probe_.modules();
+    if (!modules)
+        return fail(modules.error());
+    const auto module = std::ranges::find_if(*modules, [&](const LoadedModule& candidate) {
+        return text_of(candidate.instance.name) == options_.module;
+    });
+    if (module == modules->end()) {
+        fmt::print(stderr, "READY: module {} is not loaded yet; watching for it\n", options_.module);
+        return {};
+    }
+    const auto timers = probe_.armed_timers();
+    if (!timers)
+        return fail(timers.error());
+    const auto inventory = take_inventory({*module}, *timers, {}, {0, std::chrono::nanoseconds(0)});
+    const std::size_t armed =
+        inventory.empty() || inventory.front().module.empty() ? 0 : inventory.front().timers.size();
+    fmt::print(stderr, "READY: module {} is loaded, with {} armed; watching for its unload\n",
+               options_.module, count_text(armed, "timer"));
+    return {};
+}
+
+Result<void> Watch::listen() {
+    if (auto added = loop_.on_readable(probe_.wake_fd(), [this] { take_unloads(); }); !added)
+        return added;
+    if (auto added = loop_.on_signal(SIGINT, [this] { on_interrupt("SIGINT"); }); !added)
+        return added;
+    if (auto added = loop_.on_signal(SIGTERM, [this] { on_interrupt("SIGTERM"); }); !added)
+        return added;
+    if (options_.timeout) {
+        if (auto added = loop_.after(*options_.timeout, [this] { on_timeout(); }); !added)
+            return added;
+    }
+    keep_room();
+    return {};
+}
+
+void Watch::keep_room() {
+    if (auto forgotten = probe_.forget_disarmed(forget_after); !forgotten)
+        trouble_.push_back(forgotten.error().text());
+    if (auto again = loop_.after(forget_after, [this] { keep_room(); }); !again)
+        trouble_.push_back(again.error().text());
+}
+
+void Watch::take_unloads() {
+    auto unloads = probe_.consume([this](const std::string& module) {
+        if (module == options_.module)
+            fmt::print(stderr, "module {} was loaded\n", options_.module);
+    });
+    if (!unloads) {
+        trouble_.push_back(unloads.error().text());
+        return end(ExitCode::inconclusive);
+    }
+    for (auto& unload : *unloads) {
+        if (unload.module == options_.module)
+            unloads_.push_back(std::move(unload));
+    }
+    // Without a command the first unload is the one; with one, all until it ends.
+    if (!unloads_.empty() && options_.command.empty())
+        end(ExitCode::clean);
+}
+
+void Watch::on_command_exit(int how, int status) {
+    command_pid_ = 0;
+    if (how != CLD_EXITED)
+        fmt::print(stderr, "disarmd: {} was killed by signal {} ({})\n", printable(options_.command.front()),
+                   status, ::strsignal(status));
+    else if (status != 0)
+        fmt::print(stderr, "disarmd: {} exited with status {}\n", printable(options_.command.front()),
+                   status);
+    // A verdict is stored before delete_module() returns: what it did is all there.
+    take_unloads();
+    end(ExitCode::clean);
+}
+
+void Watch::on_timeout() {
+    fmt::print(stderr, "disarmd: timed out after {}\n", duration_text(*options_.timeout));
+    end(ExitCode::timed_out);
+}
+
+void Watch::on_interrupt(std::string_view signal) {
+    fmt::print(stderr, "disarmd: {}: no longer watching\n", signal);
+    end(ExitCode::inconclusive);
+}
+
+ExitCode Watch::report(ExitCode ended_with) {
+    // Several unloads while one command ran: the worst of them is the answer.
+    const auto severity = [](const Unload& unload) {
+        return unload.verdict == Verdict::leak ? 0 : unload.verdict == Verdict::inconclusive ? 1 : 2;
+    };
+    const auto worst = std::ranges::min_element(unloads_, {}, severity);
+    Unload unload;
+    if (worst != unloads_.end()) {
+        unload = *worst;
+    } else {
+        unload.module = options_.module;
+        unload.backend = probe_.backend();
+        if (probe_.losses(abi::LOSS_UNLOAD_MAP) != 0)
+            trouble_.emplace_back("the verdict of an unload could not be stored");
+        unload.why_inconclusive = trouble_;
+    }
+    auto code = exit_code_of(unload.verdict);
+    if (worst == unloads_.end() && ended_with != ExitCode::clean)
+        code = ended_with;
+    return print_result(options_.json ? to_line(to_json(unload)) + '\n' : to_page(unload), code);
+}
+
+ExitCode Watch::run() {
+    if (auto watching = probe_.watch(); !watching)
+        return complain(watching.error(), ExitCode::impossible);
+    if (auto listening = listen(); !listening)
+        return complain(listening.error(), ExitCode::inconclusive);
+    if (auto announced = announce(); !announced)
+        return complain(announced.error(), ExitCode::inconclusive);
+    if (!options_.command.empty()) {
+        const auto pid = start_command(options_.command);
+        if (!pid)
+            return complain(pid.error(), ExitCode::usage);
+        command_pid_ = *pid;
+        if (auto added =
+                loop_.on_child_exit(*pid, [this](int how, int status) { on_command_exit(how, status); });
+            !added)
+            return complain(added.error(), ExitCode::inconclusive);
+    }
+    const auto ended = loop_.run();
+    if (command_pid_ != 0)
+        ::kill(command_pid_, SIGTERM);
+    if (!ended)
+        return complain(ended.error(), ExitCode::inconclusive);
+    return report(static_cast<ExitCode>(*ended));
+}
+
+// A built-in module has a folder in sysfs only for its parameters; initstate is a loadable one's.
+bool is_built_in(const std::string& module) {
+    const auto folder = "/sys/module/" + module;
+    return ::access(folder.c_str(), F_OK) == 0 && ::access((folder + "/initstate").c_str(), F_OK) != 0;
+}
+
+} // namespace
+
+ExitCode watch_unload(const WatchUnloadOptions& options) {
+    if (is_built_in(options.module))
+        return complain({EINVAL, fmt::format("module {} is built into this kernel: it can't be unloaded",
+                                             options.module)},
+                        ExitCode::usage);
+    auto probe = open_probe();
+    if (!probe)
+        return complain(probe.error(), ExitCode::impossible);
+    auto loop = EventLoop::create();
+    if (!loop)
+        return complain(loop.error(), ExitCode::inconclusive);
+    return Watch(options, std::move(*probe), std::move(*loop)).run();
+}
+
+} // namespace disarmd

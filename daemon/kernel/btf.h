@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/result.h"
+
+struct btf;
+
+namespace disarmd {
+
+// The running kernel's own type information (/sys/kernel/btf/vmlinux).
+class KernelBtf {
+public:
+    static Result<KernelBtf> load();
+
+    // Elements of a global array variable.
+    [[nodiscard]] std::optional<std::uint32_t> array_length(const std::string& variable) const;
+    // Bytes from the start of the struct, members of anonymous members included.
+    [[nodiscard]] std::optional<std::uint32_t> member_offset(const std::string& structure,
+                                                             const std::string& member) const;
+    [[nodiscard]] bool has_function(const std::string& function) const;
+    // The name as in TP_PROTO's event: "timer_start".
+    [[nodiscard]] bool has_tracepoint(const std::string& event) const;
+
+private:
+    struct Free {
+        void operator()(btf* types) const;
+    };
+
+    explicit KernelBtf(btf* types) : types_(types) {}
+
+    std::unique_ptr<btf, Free> types_;
+};
+
+} // namespace disarmd

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/layout.h"
+
+#include <charconv>
+#include <fstream>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace disarmd {
+
+namespace {
+
+constexpr const char* possible_cpus_path = "/sys/devices/system/cpu/possible";
+
+// A per-CPU variable on x86 up to 6.1 and from 6.15, a member of pcpu_hot between.
+std::uint64_t find_preempt_count(const CoreSymbols& symbols, const KernelBtf& btf) {
+    if (const auto own = symbols.find("__preempt_count"))
+        return *own;
+    const auto hot = symbols.find("pcpu_hot");
+    const auto member = btf.member_offset("pcpu_hot", "preempt_count");
+    return hot && member ? *hot + *member : 0;
+}
+
+} // namespace
+
+std::vector<std::string_view> layout_symbols() {
+    return {"timer_bases",         "__per_cpu_offset", "modules",  "delayed_work_timer_fn", "_end",
+            "clocksource_jiffies", "__preempt_count",  "pcpu_hot", "timer_shutdown_sync"};
+}
+
+Result<std::uint32_t> parse_possible_cpus(std::string_view list) {
+    std::uint32_t first = 0;
+    std::uint32_t last = 0;
+    const char* const end = list.data() + list.size();
+    auto parsed = std::from_chars(list.data(), end, first);
+    last = first;
+    if (parsed.ec == std::errc{} && parsed.ptr != end && *parsed.ptr == '-')
+        parsed = std::from_chars(parsed.ptr + 1, end, last);
+    if (parsed.ec != std::errc{} || parsed.ptr != end || first != 0)
+        return fail({ENOTSUP, fmt::format("the possible CPUs are \"{}\"; only a list without holes, from 0, "
+                                          "can be scanned",
+                                          list)});
+    return last + 1;
+}
+
+Result<KernelLayout> locate_kernel(const CoreSymbols& symbols, const KernelBtf& btf,
+                                   std::uint32_t possible_cpus) {
+    KernelLayout layout;
+    std::vector<std::string_view> needed;
+    const auto need = [&](std::string_view name) {
+        const auto address = symbols.find(name);
+        if (!address)
+            needed.push_back(name);
+        return address.value_or(0);
+    };
+    layout.timer_bases_percpu = need("timer_bases");
+    layout.per_cpu_offset = need("__per_cpu_offset");
+    layout.modules_list = need("modules");
+    layout.delayed_work_timer_fn = need("delayed_work_timer_fn");
+    layout.modules_floor = need("_end");
+    if (!needed.empty())
+        return fail({ENOTSUP, fmt::format("this kernel's /proc/kallsyms lacks, or has twice: {} "
+                                          "(CONFIG_KALLSYMS_ALL=y is needed)",
+                                          fmt::join(needed, ", "))});
+    const auto bases = btf.array_length("timer_bases");
+    if (!bases)
+        return fail({ENOTSUP, "this kernel's BTF does not tell how many timer wheels a CPU has"});
+    layout.timer_bases_per_cpu = *bases;
+    layout.possible_cpus = possible_cpus;
+
+    layout.jiffies_clocksource = symbols.find("clocksource_jiffies").value_or(0);
+    if (layout.jiffies_clocksource == 0)
+        layout.missing.emplace_back("clocksource_jiffies: times to expiry can't be told");
+    layout.preempt_count_percpu = find_preempt_count(symbols, btf);
+    if (layout.preempt_count_percpu == 0)
+        layout.missing.emplace_back("__preempt_count: the context of an arm can't be told");
+    layout.has_timer_shutdown_sync = symbols.find("timer_shutdown_sync").has_value();
+    return layout;
+}
+
+Result<KernelLayout> locate_running_kernel(const KernelBtf& btf) {
+    const auto symbols = CoreSymbols::read(layout_symbols());
+    if (!symbols)
+        return fail(symbols.error());
+    std::ifstream file(possible_cpus_path);
+    std::string list;
+    if (!std::getline(file, list))
+        return fail(Error::from_errno(fmt::format("reading {}", possible_cpus_path)));
+    const auto cpus = parse_possible_cpus(list);
+    if (!cpus)
+        return fail(cpus.error());
+    return locate_kernel(*symbols, btf, *cpus);
+}
+
+} // namespace disarmd

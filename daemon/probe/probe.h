@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <disarmd/abi.h>
+
+#include "base/result.h"
+#include "kernel/btf.h"
+#include "kernel/layout.h"
+#include "state/inventory.h"
+#include "verdict/judge.h"
+
+namespace disarmd {
+
+// One program of disarmd's and the place in the kernel that it is attached to.
+struct Hook {
+    std::string name;    // of the kernel's tracepoint or function
+    std::string purpose; // what is lost without it
+    bool attached = false;
+    std::string why_not; // empty if attached
+};
+
+// Owns the kernel programs and their maps; all of it is detached and freed with
+// this object, whatever way the process ends. One thread.
+class Probe {
+public:
+    // Loads every program that this kernel has a place for. A failure means that
+    // disarmd can't work on this machine.
+    static Result<Probe> load(const KernelLayout& layout, const KernelBtf& btf);
+
+    Probe(Probe&&) noexcept;
+    Probe& operator=(Probe&&) noexcept;
+    Probe(const Probe&) = delete;
+    Probe& operator=(const Probe&) = delete;
+    ~Probe();
+
+    // Attaches what verdicts and tracking need, then surveys what was armed before.
+    // Fails if verdicts are impossible; a tracking hook that can't be attached, or a
+    // survey that stayed incomplete, is told by every verdict that it could have spoiled.
+    Result<void> watch();
+
+    // Makes the modules that are loaded and the timers that are armed known to
+    // modules() and armed_timers(); attaches nothing. False: some timers may have
+    // escaped, as the wheels were in motion at every attempt.
+    Result<bool> survey();
+
+    [[nodiscard]] const std::vector<Hook>& hooks() const;
+    [[nodiscard]] std::string backend() const; // "tracepoint"
+
+    // Readable when consume() has something to do.
+    [[nodiscard]] int wake_fd() const;
+    // Calls on_load with the names of modules that were loaded since, then returns
+    // the unloads that were judged since, oldest first; each is returned once.
+    Result<std::vector<Unload>> consume(const std::function<void(const std::string& module)>& on_load);
+
+    // What tracking keeps of timers that have not been armed again for so long is
+    // dropped, to make room. To be called now and then while watching.
+    Result<void> forget_disarmed(std::chrono::nanoseconds older_than);
+
+    Result<std::vector<ArmedTimer>> armed_timers() const;
+    Result<std::vector<LoadedModule>> modules() const;
+
+    // Counters since load(), by enum loss.
+    [[nodiscard]] std::uint64_t losses(abi::loss what) const;
+    [[nodiscard]] std::chrono::nanoseconds tick() const;
+    // The kernel's jiffies at the survey.
+    [[nodiscard]] std::uint64_t survey_jiffies() const;
+
+private:
+    struct State;
+    explicit Probe(std::unique_ptr<State> state);
+
+    Coverage coverage() const;
+    Result<void> attach();
+
+    std::unique_ptr<State> state_;
+};
+
+} // namespace disarmd

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sinks/json_file.h"
+
+#include <chrono>
+
+#include <fcntl.h>
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "base/unique_fd.h"
+#include "incident/json.h"
+
+namespace disarmd {
+
+namespace {
+
+constexpr int file_mode = 0640;
+
+Result<UniqueFd> open_for_append(const std::string& path) {
+    UniqueFd fd(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, file_mode));
+    if (!fd)
+        return fail(Error::from_errno(fmt::format("opening {}", path)));
+    return fd;
+}
+
+std::string now_text() {
+    const auto now = std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
+    const auto ms = now.time_since_epoch().count() % 1000;
+    return fmt::format("{:%FT%T}.{:03}Z", fmt::gmtime(std::chrono::system_clock::to_time_t(now)), ms);
+}
+
+} // namespace
+
+Result<std::unique_ptr<JsonFileSink>> JsonFileSink::open(const std::string& path) {
+    if (auto fd = open_for_append(path); !fd)
+        return fail(fd.error());
+    return std::unique_ptr<JsonFileSink>(new JsonFileSink(path));
+}
+
+Result<void> JsonFileSink::write(const Unload& unload) {
+    auto fd = open_for_append(path_);
+    if (!fd)
+        return fail(fd.error());
+    auto json = to_json(unload);
+    json["time"] = now_text();
+    // One write: lines of several processes never mix (O_APPEND).
+    const auto line = to_line(json) + '\n';
+    const auto written = ::write(fd->get(), line.data(), line.size());
+    if (written < 0)
+        return fail(Error::from_errno(fmt::format("writing to {}", path_)));
+    if (static_cast<std::size_t>(written) != line.size())
+        return fail({ENOSPC, fmt::format("writing to {}: only a part of the line was written", path_)});
+    return {};
+}
+
+} // namespace disarmd

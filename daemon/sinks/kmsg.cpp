@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sinks/kmsg.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+
+#include "incident/text.h"
+
+namespace disarmd {
+
+namespace {
+
+// KERN_CRIT for what is about to crash the host, KERN_WARNING for what may.
+int priority_of(const Unload& unload) {
+    constexpr int critical = 2;
+    constexpr int warning = 4;
+    return unload.verdict == Verdict::leak ? critical : warning;
+}
+
+} // namespace
+
+Result<std::unique_ptr<KmsgSink>> KmsgSink::open(const std::string& path) {
+    UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY));
+    if (!fd)
+        return fail(Error::from_errno(fmt::format("opening {}", path)));
+    return std::unique_ptr<KmsgSink>(new KmsgSink(std::move(fd)));
+}
+
+Result<void> KmsgSink::write(const Unload& unload) {
+    const auto line = fmt::format("<{}>disarmd: {}\n", priority_of(unload), to_summary(unload));
+    if (::write(fd_.get(), line.data(), line.size()) < 0)
+        return fail(Error::from_errno("writing to the kernel's log"));
+    return {};
+}
+
+} // namespace disarmd

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <disarmd/abi.h>
+
+#include "verdict/unload.h"
+
+namespace disarmd {
+
+struct LoadedModule {
+    std::uint64_t address; // of its struct module
+    abi::module_instance instance;
+};
+
+struct ArmedTimer {
+    std::uint64_t timer;
+    abi::tracked_timer state;
+};
+
+struct InventoryTimer {
+    TimerKind kind;
+    std::uint64_t timer;
+    std::uint64_t callback;
+    std::string symbol;
+    std::vector<Owner> owned_by;
+    std::optional<std::chrono::nanoseconds> expires_in;
+};
+
+struct ModuleTimers {
+    std::string module;                 // empty: timers in module space that no loaded module owns (orphans)
+    std::vector<InventoryTimer> timers; // soonest first
+};
+
+// The kernel's clock when the timers were read.
+struct WheelClock {
+    std::uint64_t jiffies;
+    std::chrono::nanoseconds tick; // 0: not known
+};
+
+// Sorts armed timers by the module that owns them; by name, orphans last, modules
+// without any left out. A timer whose callback and object belong to different
+// modules appears under both. Pure.
+std::vector<ModuleTimers> take_inventory(const std::vector<LoadedModule>& modules,
+                                         const std::vector<ArmedTimer>& timers,
+                                         const std::map<std::uint64_t, std::string>& symbols,
+                                         const WheelClock& clock);
+
+} // namespace disarmd

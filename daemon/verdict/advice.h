@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+#include "verdict/unload.h"
+
+namespace disarmd {
+
+// The mend in the kernel's own API for the pending timers' kinds and causes. Pure.
+std::string advise(const Unload& unload, bool has_timer_shutdown_sync);
+
+} // namespace disarmd

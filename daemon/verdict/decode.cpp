@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "verdict/decode.h"
+
+namespace disarmd {
+
+std::vector<Owner> owners_of(std::uint8_t bits) {
+    std::vector<Owner> owners;
+    if ((bits & abi::OWNED_BY_CALLBACK) != 0)
+        owners.push_back(Owner::callback);
+    if ((bits & abi::OWNED_BY_OBJECT) != 0)
+        owners.push_back(Owner::object);
+    if ((bits & abi::OWNED_BY_WORK) != 0)
+        owners.push_back(Owner::work);
+    return owners;
+}
+
+TimerKind kind_of(std::uint8_t kind) {
+    switch (kind) {
+    case abi::TIMER_KIND_HRTIMER:
+        return TimerKind::hrtimer;
+    case abi::TIMER_KIND_DELAYED_WORK:
+        return TimerKind::delayed_work;
+    default:
+        return TimerKind::timer;
+    }
+}
+
+ArmContext context_of(std::uint8_t context) {
+    switch (context) {
+    case abi::ARM_CONTEXT_TASK:
+        return ArmContext::task;
+    case abi::ARM_CONTEXT_SOFTIRQ:
+        return ArmContext::softirq;
+    case abi::ARM_CONTEXT_HARDIRQ:
+        return ArmContext::hardirq;
+    case abi::ARM_CONTEXT_CALLBACK:
+        return ArmContext::callback;
+    default:
+        return ArmContext::unknown;
+    }
+}
+
+std::chrono::nanoseconds time_to_expiry(std::uint64_t expires, std::uint64_t jiffies,
+                                        std::chrono::nanoseconds tick) {
+    const auto distance = static_cast<std::int64_t>(expires - jiffies);
+    return distance > 0 ? tick * distance : std::chrono::nanoseconds(0);
+}
+
+} // namespace disarmd

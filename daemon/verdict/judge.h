@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <disarmd/abi.h>
+
+#include "verdict/unload.h"
+
+namespace disarmd {
+
+// What user space knows of how well the kernel programs could see.
+struct Coverage {
+    std::string backend;
+    std::vector<std::string> unattached_hooks; // of tracking
+    std::uint64_t missed_runs = 0;             // times a program was not run because it was running already
+    std::chrono::nanoseconds tick{0};          // a jiffy; 0: not known
+    bool has_timer_shutdown_sync = false;
+};
+
+// Turns a complete record of the kernel's into the unload that is reported. Pure.
+// A verdict of clean stands only if tracking or the scan, either one, was whole.
+Unload judge(const abi::unload_record& record, const Coverage& coverage);
+
+} // namespace disarmd

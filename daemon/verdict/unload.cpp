@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "verdict/unload.h"
+
+#include <cstdlib>
+
+namespace disarmd {
+
+std::string_view name_of(TimerKind kind) {
+    switch (kind) {
+    case TimerKind::timer:
+        return "timer";
+    case TimerKind::hrtimer:
+        return "hrtimer";
+    case TimerKind::delayed_work:
+        return "delayed_work";
+    }
+    std::abort();
+}
+
+std::string_view name_of(ArmContext context) {
+    switch (context) {
+    case ArmContext::unknown:
+        return "unknown";
+    case ArmContext::task:
+        return "task";
+    case ArmContext::softirq:
+        return "softirq";
+    case ArmContext::hardirq:
+        return "hardirq";
+    case ArmContext::callback:
+        return "callback";
+    }
+    std::abort();
+}
+
+std::string_view name_of(Owner owner) {
+    switch (owner) {
+    case Owner::callback:
+        return "callback";
+    case Owner::object:
+        return "object";
+    case Owner::work:
+        return "work";
+    }
+    std::abort();
+}
+
+std::string_view name_of(Source source) {
+    switch (source) {
+    case Source::tracking:
+        return "tracking";
+    case Source::scan:
+        return "scan";
+    }
+    std::abort();
+}
+
+std::string_view name_of(Verdict verdict) {
+    switch (verdict) {
+    case Verdict::clean:
+        return "clean";
+    case Verdict::leak:
+        return "leak";
+    case Verdict::inconclusive:
+        return "inconclusive";
+    }
+    std::abort();
+}
+
+std::string_view name_of(Outcome outcome) {
+    switch (outcome) {
+    case Outcome::freed:
+        return "freed";
+    case Outcome::init_failed:
+        return "init-failed";
+    case Outcome::not_unloaded:
+        return "not-unloaded";
+    }
+    std::abort();
+}
+
+std::string_view name_of(Cause cause) {
+    switch (cause) {
+    case Cause::unknown:
+        return "unknown";
+    case Cause::never_deleted:
+        return "never-deleted";
+    case Cause::rearmed_after_delete:
+        return "rearmed-after-delete";
+    case Cause::failed_rollback:
+        return "failed-rollback";
+    case Cause::callback_running:
+        return "callback-running";
+    }
+    std::abort();
+}
+
+} // namespace disarmd
