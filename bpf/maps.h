@@ -99,13 +99,21 @@ static __always_inline long read_u32(u32 *to, u64 addr)
 	return read_kernel(to, sizeof(*to), addr, LOSS_READ);
 }
 
+/*
+ * Without branches, which would multiply the paths that the verifier walks: the
+ * top bit is set where addr - start is below size, both being less than 2^63.
+ */
 static __always_inline bool in_ranges(const struct memory_range *ranges, u64 addr)
 {
+	u64 hits = 0;
+
+#pragma unroll
 	for (u32 i = 0; i < DISARMD_MODULE_RANGES; i++) {
-		if (addr - ranges[i].start < ranges[i].size)
-			return true;
+		u64 distance = addr - ranges[i].start;
+
+		hits |= (distance - ranges[i].size) & ~distance;
 	}
-	return false;
+	return hits >> 63;
 }
 
 static __always_inline bool in_module_space(u64 addr)

@@ -12,14 +12,16 @@
 #include "scan.h"
 
 #define BUCKET_ATTEMPTS 4
+#define WHEEL_ATTEMPTS	2
 #define BUCKET_BOUND	131072
 #define BITS_PER_WORD	64
 
 struct bucket_walk {
 	struct wheel_scan *scan;
+	u64 head;
 	u64 link; /* address of the pointer that leads to node */
 	u64 node;
-	bool moved;
+	u32 moved; /* the list did not hang together */
 };
 
 struct word_walk {
@@ -27,25 +29,39 @@ struct word_walk {
 	u64 base;
 	u64 bits;
 	u32 first_bucket;
+	u32 expiring; /* timers were being expired while it was walked */
 };
+
+/* What a timer's entry starts as, to spare the deep stack a copy; never written. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct tracked_timer);
+} blank_timer SEC(".maps");
 
 /* A timer that nobody saw being armed becomes known as armed from here on. */
 static __always_inline struct tracked_timer *find_or_track(u64 timer, u64 callback, u64 expires,
 							   u8 kind)
 {
 	struct tracked_timer *entry = bpf_map_lookup_elem(&armed_timers, &timer);
+	u32 zero = 0;
 
-	if (!entry) {
-		struct tracked_timer fresh = {};
-
-		fresh.callback = callback;
-		fresh.expires = expires;
-		fresh.kind = kind;
-		fresh.armed = 1;
-		if (bpf_map_update_elem(&armed_timers, &timer, &fresh, BPF_NOEXIST))
-			count_loss(LOSS_TIMER_MAP);
-		entry = bpf_map_lookup_elem(&armed_timers, &timer);
-	}
+	if (entry)
+		return entry;
+	entry = bpf_map_lookup_elem(&blank_timer, &zero);
+	if (!entry)
+		return NULL;
+	if (bpf_map_update_elem(&armed_timers, &timer, entry, BPF_NOEXIST))
+		count_loss(LOSS_TIMER_MAP);
+	entry = bpf_map_lookup_elem(&armed_timers, &timer);
+	/* Armed anew since: tracking knows better. */
+	if (!entry || entry->armed_ns)
+		return entry;
+	entry->callback = callback;
+	entry->expires = expires;
+	entry->kind = kind;
+	entry->armed = 1;
 	return entry;
 }
 
@@ -118,7 +134,7 @@ static long walk_node(u32 index, struct bucket_walk *walk)
 	    pprev != walk->link ||
 	    read_u64(&next, walk->node + bpf_core_field_offset(struct hlist_node, next)) ||
 	    visit(walk->scan, walk->node - bpf_core_field_offset(struct timer_list, entry))) {
-		walk->moved = true;
+		walk->moved = 1;
 		return 1;
 	}
 	walk->link = walk->node + bpf_core_field_offset(struct hlist_node, next);
@@ -126,26 +142,27 @@ static long walk_node(u32 index, struct bucket_walk *walk)
 	return 0;
 }
 
+static long try_bucket(u32 attempt, struct bucket_walk *walk)
+{
+	walk->link = walk->head;
+	walk->moved = 0;
+	if (read_u64(&walk->node, walk->head)) {
+		walk->scan->gaps |= GAP_SCAN_UNREADABLE;
+		return 1;
+	}
+	bpf_loop(BUCKET_BOUND, walk_node, walk, 0);
+	if (!walk->moved && walk->node)
+		walk->scan->gaps |= GAP_SCAN_BOUND;
+	return walk->moved == 0;
+}
+
 static __always_inline void walk_bucket(struct wheel_scan *scan, u64 head)
 {
-	struct bucket_walk walk = { .scan = scan };
+	struct bucket_walk walk = { .scan = scan, .head = head };
 
-#pragma unroll
-	for (int attempt = 0; attempt < BUCKET_ATTEMPTS; attempt++) {
-		walk.link = head;
-		walk.moved = false;
-		if (read_u64(&walk.node, head)) {
-			scan->gaps |= GAP_SCAN_UNREADABLE;
-			return;
-		}
-		bpf_loop(BUCKET_BOUND, walk_node, &walk, 0);
-		if (!walk.moved) {
-			if (walk.node)
-				scan->gaps |= GAP_SCAN_BOUND;
-			return;
-		}
-	}
-	scan->gaps |= GAP_SCAN_MOVING;
+	bpf_loop(BUCKET_ATTEMPTS, try_bucket, &walk, 0);
+	if (walk.moved)
+		scan->gaps |= GAP_SCAN_MOVING;
 }
 
 static long walk_bit(u32 bit, struct word_walk *word)
@@ -189,18 +206,18 @@ static long walk_word(u32 index, struct word_walk *word)
 	return 0;
 }
 
-/* False if timers were being expired before or after, so that some may have been missed. */
-static __always_inline bool walk_wheel_at_rest(struct word_walk *word, u32 words)
+static long try_wheel(u32 attempt, struct word_walk *word)
 {
-	bool expiring = is_expiring(word->base);
+	u32 words = bpf_core_field_size(struct timer_base, pending_map) / sizeof(u64);
 
+	word->expiring = is_expiring(word->base);
 	bpf_loop(words, walk_word, word, 0);
-	return !expiring && !is_expiring(word->base);
+	word->expiring |= is_expiring(word->base);
+	return word->expiring == 0;
 }
 
 static long walk_wheel(u32 index, struct wheel_scan *scan)
 {
-	u32 words = bpf_core_field_size(struct timer_base, pending_map) / sizeof(u64);
 	struct word_walk word = { .scan = scan };
 	u32 cpu = index / timer_bases_per_cpu;
 	u64 offset = 0;
@@ -211,8 +228,8 @@ static long walk_wheel(u32 index, struct wheel_scan *scan)
 	}
 	word.base = timer_bases_percpu + offset +
 		    (index % timer_bases_per_cpu) * (u64)bpf_core_type_size(struct timer_base);
-	/* Not a loop: the verifier takes none that begins right after a helper's call. */
-	if (!walk_wheel_at_rest(&word, words) && !walk_wheel_at_rest(&word, words))
+	bpf_loop(WHEEL_ATTEMPTS, try_wheel, &word, 0);
+	if (word.expiring)
 		scan->gaps |= GAP_SCAN_EXPIRING;
 	return 0;
 }
