@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The commands as users meet them: waiting, giving up, being interrupted, being
+// used wrongly, and on machines where nothing can work.
+#include <algorithm>
+
+#include <gtest/gtest.h>
+
+#include "guest.h"
+
+namespace disarmd::tests {
+
+namespace {
+
+using Json = nlohmann::json;
+
+class Command : public testing::TestWithParam<std::string> {
+protected:
+    // Results by name, each expected once.
+    static const Json& find(const GuestResult& guest, const std::string& name) {
+        static const Json none;
+        const auto found =
+            std::ranges::find_if(guest.results, [&](const Json& result) { return result["name"] == name; });
+        if (found != guest.results.end())
+            return *found;
+        ADD_FAILURE() << "no result " << name << " in\n" << guest.console;
+        return none;
+    }
+};
+
+void expect_no_verdict(const Json& result, int exit_code) {
+    ASSERT_TRUE(result.is_object());
+    EXPECT_EQ(result["exit"], exit_code) << result;
+    const Json& report = result["out"];
+    ASSERT_TRUE(report.is_object()) << result;
+    EXPECT_EQ(report["outcome"], "not-unloaded");
+    EXPECT_EQ(report["verdict"], "inconclusive");
+    EXPECT_EQ(report["pending"], Json::array());
+    EXPECT_TRUE(report["unload"].is_null());
+    EXPECT_EQ(report["action"], "none");
+}
+
+void expect_error(const Json& result, int exit_code, const std::string& words) {
+    ASSERT_TRUE(result.is_object());
+    EXPECT_EQ(result["exit"], exit_code) << result;
+    EXPECT_TRUE(result["out"].is_null()) << result;
+    const auto error = result["error"].get<std::string>();
+    EXPECT_TRUE(error.starts_with("disarmd: ")) << error;
+    EXPECT_NE(error.find(words), std::string::npos) << error;
+}
+
+TEST_P(Command, doctor_finds_every_hook) {
+    const auto guest = run_guest({GetParam()}, "report doctor disarmd doctor --json\n"
+                                               "disarmd doctor >/tmp/page; report page test -s /tmp/page");
+    const Json& doctor = find(guest, "doctor");
+    EXPECT_EQ(doctor["exit"], 0) << doctor;
+    EXPECT_EQ(doctor["out"]["impossible"], "");
+    EXPECT_EQ(doctor["out"]["degraded"], Json::array());
+    EXPECT_EQ(doctor["out"]["requirements"].size(), 4U);
+    for (const auto& requirement : doctor["out"]["requirements"])
+        EXPECT_EQ(requirement["met"], true) << requirement;
+    std::vector<std::string> names;
+    for (const auto& hook : doctor["out"]["hooks"]) {
+        EXPECT_EQ(hook["attached"], true) << hook;
+        names.push_back(hook["name"]);
+    }
+    for (const auto* name : {"timer_start", "timer_cancel", "timer_expire_entry", "timer_expire_exit",
+                             "module_load", "module_free", "__x64_sys_delete_module"})
+        EXPECT_NE(std::ranges::find(names, name), names.end()) << name;
+}
+
+TEST_P(Command, watch_waits_for_load_and_unload) {
+    const auto guest = run_guest({GetParam()}, R"sh(
+        start_watch zoo_nothing
+        grep READY /tmp/report.err >/tmp/ready
+        insmod /modules/zoo_nothing.ko
+        await grep -q 'was loaded' /tmp/report.err
+        kill -0 $watch_pid || echo 'it did not wait'
+        rmmod zoo_nothing
+        end_watch waited
+        report ready grep 'not loaded yet' /tmp/ready
+    )sh");
+    const Json& result = find(guest, "waited");
+    EXPECT_EQ(result["exit"], 0) << result;
+    EXPECT_EQ(result["out"]["module"], "zoo_nothing");
+    EXPECT_EQ(result["out"]["outcome"], "freed");
+    EXPECT_EQ(result["out"]["verdict"], "clean");
+    EXPECT_EQ(result["error"], "module zoo_nothing was loaded");
+    EXPECT_EQ(find(guest, "ready")["exit"], 0);
+    EXPECT_EQ(guest.console.find("it did not wait"), std::string::npos);
+}
+
+TEST_P(Command, watch_ends_in_time_or_when_interrupted_and_leaves_nothing) {
+    const auto guest = run_guest({GetParam(), 2, 240, {"--add", "/usr/sbin/bpftool:/usr/sbin/bpftool"}},
+                                 R"sh(
+        programs() { bpftool prog show | grep -c -E 'tracing|raw_tracepoint' || true; }
+        before=$(programs)
+        report timed_out disarmd --watch-unload zoo_nothing --timeout 0.5 --json
+        start_watch zoo_nothing
+        while_watching=$(programs)
+        kill -INT $watch_pid
+        end_watch interrupted
+        start_watch zoo_nothing
+        kill -TERM $watch_pid
+        end_watch terminated
+        start_watch zoo_nothing
+        kill -KILL $watch_pid
+        wait $watch_pid
+        report attached_while_watching test "$while_watching" -ge "$((before + 8))"
+        no_more_programs() { test "$(programs)" = "$before"; }
+        report nothing_left await no_more_programs
+    )sh");
+    expect_no_verdict(find(guest, "timed_out"), 124);
+    EXPECT_EQ(find(guest, "timed_out")["error"], "disarmd: timed out after 500.0 ms");
+    expect_no_verdict(find(guest, "interrupted"), 3);
+    EXPECT_EQ(find(guest, "interrupted")["error"], "disarmd: SIGINT: no longer watching");
+    expect_no_verdict(find(guest, "terminated"), 3);
+    EXPECT_EQ(find(guest, "attached_while_watching")["exit"], 0) << guest.console;
+    EXPECT_EQ(find(guest, "nothing_left")["exit"], 0) << guest.console;
+}
+
+TEST_P(Command, failing_command_is_never_clean) {
+    const auto guest = run_guest({GetParam()}, R"sh(
+        insmod /modules/zoo_user.ko hold=1 end=delete
+        watch zoo_user 'rmmod zoo_user'
+        report killed disarmd --watch-unload zoo_user --json -- sh -c 'kill -9 $$'
+        report does_nothing disarmd --watch-unload zoo_user --json -- true
+        report cannot_run disarmd --watch-unload zoo_user --json -- /no/such/file
+        report times_out disarmd --watch-unload zoo_user --json --timeout 1 -- sleep 60
+        report no_sleeper_left sh -c '! pgrep -x sleep'
+        echo 0 >/sys/module/zoo_user/parameters/hold
+        report unloads disarmd --watch-unload zoo-user --json -- rmmod zoo_user
+        report prints disarmd --watch-unload zoo_user --json -- sh -c 'echo "{a line of its own"'
+    )sh");
+    expect_no_verdict(find(guest, "zoo_user"), 3);
+    EXPECT_EQ(find(guest, "zoo_user")["error"], "disarmd: sh exited with status 1");
+    expect_no_verdict(find(guest, "killed"), 3);
+    EXPECT_EQ(find(guest, "killed")["error"], "disarmd: sh was killed by signal 9 (Killed)");
+    expect_no_verdict(find(guest, "does_nothing"), 3);
+    expect_error(find(guest, "cannot_run"), 2, "/no/such/file: No such file or directory");
+    expect_no_verdict(find(guest, "times_out"), 124);
+    EXPECT_EQ(find(guest, "no_sleeper_left")["exit"], 0);
+    EXPECT_EQ(find(guest, "unloads")["exit"], 0) << guest.console;
+    EXPECT_EQ(find(guest, "unloads")["out"]["verdict"], "clean");
+    // What the command prints does not mix with the result.
+    expect_no_verdict(find(guest, "prints"), 3);
+}
+
+TEST_P(Command, worst_of_several_unloads_counts) {
+    const auto guest = run_guest({GetParam()}, R"sh(
+        watch zoo_timer_alloc 'for end in delete leak never; do
+            insmod /modules/zoo_timer_alloc.ko end=$end; rmmod zoo_timer_alloc; done'
+    )sh");
+    const Json& result = find(guest, "zoo_timer_alloc");
+    EXPECT_EQ(result["exit"], 1) << result;
+    EXPECT_EQ(result["out"]["verdict"], "leak");
+    EXPECT_EQ(result["out"]["pending"].size(), 1U);
+}
+
+TEST_P(Command, two_watches_at_once_agree) {
+    const auto guest = run_guest({GetParam()}, R"sh(
+        insmod /modules/zoo_dwork_alloc.ko
+        disarmd --watch-unload zoo_dwork_alloc --json >/tmp/other.out 2>/tmp/other.err &
+        other=$!
+        await grep -q ^READY /tmp/other.err
+        watch zoo_dwork_alloc 'rmmod zoo_dwork_alloc'
+        wait $other
+        status=$?
+        cp /tmp/other.out /tmp/report.out; cp /tmp/other.err /tmp/report.err
+        send_report other $status
+    )sh");
+    for (const auto* name : {"zoo_dwork_alloc", "other"}) {
+        const Json& result = find(guest, name);
+        EXPECT_EQ(result["exit"], 1) << result;
+        EXPECT_EQ(result["out"]["verdict"], "leak");
+        EXPECT_EQ(result["out"]["pending"].size(), 1U);
+    }
+    EXPECT_EQ(find(guest, "other")["out"]["pending"][0]["timer"],
+              find(guest, "zoo_dwork_alloc")["out"]["pending"][0]["timer"]);
+}
+
+TEST_P(Command, wrong_use_and_wrong_machines_are_told_in_one_line) {
+    const auto guest = run_guest({GetParam()}, R"sh(
+        report bad_name disarmd --watch-unload 'no/such.ko'
+        report bad_option disarmd --watch-unload zoo_nothing --tiemout 3
+        report built_in disarmd --watch-unload printk
+        report bad_config disarmd run --config /no/such/file
+        printf '[sinks]\nkmsgs = true\n' >/tmp/bad.toml
+        report unknown_key disarmd run --config /tmp/bad.toml
+        report not_loaded disarmd list --module zoo_nothing
+        report full sh -c 'disarmd list --json >/dev/full'
+        echo 'nobody:x:65534:65534::/:/bin/sh' >/etc/passwd
+        chmod 1777 /tmp
+        report not_root setuidgid nobody disarmd --watch-unload zoo_nothing
+        report doctor_not_root setuidgid nobody disarmd doctor --json
+        mount -t tmpfs none /sys/kernel/btf
+        report no_btf disarmd --watch-unload zoo_nothing
+        report run_no_btf disarmd run
+        umount /sys/kernel/btf
+    )sh");
+    expect_error(find(guest, "bad_name"), 2, "give the name that lsmod shows");
+    expect_error(find(guest, "bad_option"), 2, "--tiemout");
+    expect_error(find(guest, "built_in"), 2, "module printk is built into this kernel");
+    expect_error(find(guest, "bad_config"), 2, "/no/such/file: No such file or directory");
+    expect_error(find(guest, "unknown_key"), 2, "/tmp/bad.toml:2: unknown key sinks.kmsgs");
+    expect_error(find(guest, "not_loaded"), 2, "module zoo_nothing is not loaded");
+    expect_error(find(guest, "full"), 3, "No space left on device");
+    expect_error(find(guest, "not_root"), 4, "run disarmd as root");
+    EXPECT_EQ(find(guest, "doctor_not_root")["exit"], 4);
+    EXPECT_NE(find(guest, "doctor_not_root")["out"]["impossible"], "");
+    expect_error(find(guest, "no_btf"), 4, "CONFIG_DEBUG_INFO_BTF=y");
+    expect_error(find(guest, "run_no_btf"), 4, "CONFIG_DEBUG_INFO_BTF=y");
+}
+
+constexpr const char* start_service = R"sh(
+    printf '[sinks]\njson_file = "/tmp/incidents.json"\n' >/tmp/disarmd.toml
+    disarmd --verbose run --config /tmp/disarmd.toml 2>/tmp/service.log &
+    service=$!
+    await grep -q ' watching ' /tmp/service.log
+)sh";
+
+TEST_P(Command, service_records_an_incident_everywhere) {
+    const auto guest = run_guest({GetParam()}, std::string(start_service) + R"sh(
+        insmod /modules/zoo_dwork_alloc.ko
+        rmmod zoo_dwork_alloc
+        await grep -q 'critical LEAK' /tmp/service.log
+        kill -TERM $service
+        wait $service
+        status=$?
+        cp /tmp/service.log /tmp/report.err
+        cp /tmp/incidents.json /tmp/report.out
+        send_report service $status
+        report one_json_line test "$(wc -l </tmp/incidents.json)" = 1
+        report one_log_line test "$(grep -c LEAK /tmp/service.log)" = 1
+        whom='unloaded by rmmod (pid [0-9]*) in '
+        what='delayed_work zoo_dwork_alloc_fn \[zoo_dwork_alloc\], fires in '
+        dmesg | grep 'disarmd: LEAK: module zoo_dwork_alloc was freed with 1 timer still pending: ' >/tmp/kmsg
+        report one_kmsg_line test "$(grep -c "$what.*; $whom" /tmp/kmsg)" = 1
+    )sh");
+    const Json& service = find(guest, "service");
+    EXPECT_EQ(service["exit"], 0) << guest.console;
+    EXPECT_EQ(service["out"]["verdict"], "leak") << service;
+    EXPECT_EQ(service["out"]["module"], "zoo_dwork_alloc");
+    EXPECT_EQ(service["out"]["pending"][0]["symbol"], "zoo_dwork_alloc_fn [zoo_dwork_alloc]");
+    EXPECT_EQ(service["out"]["pending"][0]["armed"]["comm"], "insmod");
+    EXPECT_TRUE(service["out"]["time"].is_string());
+    EXPECT_EQ(find(guest, "one_json_line")["exit"], 0) << guest.console;
+    EXPECT_EQ(find(guest, "one_log_line")["exit"], 0) << guest.console;
+    EXPECT_EQ(find(guest, "one_kmsg_line")["exit"], 0) << guest.console;
+}
+
+TEST_P(Command, service_is_silent_about_clean_modules) {
+    const auto guest = run_guest({GetParam()}, std::string(start_service) + R"sh(
+        for module in /modules/zoo_*.ko; do
+            name=$(basename $module .ko)
+            for end in delete expire never shutdown; do
+                insmod $module delay_ms=100 end=$end 2>/dev/null && rmmod $name && echo "$name $end" >>/tmp/loaded
+            done
+        done
+        # The service has seen each of them, and has said nothing of any at its normal level.
+        seen() { test "$(grep -c 'debug CLEAN: module zoo_' /tmp/service.log)" -ge "$(wc -l </tmp/loaded)"; }
+        report all_seen await seen
+        report many_loaded test "$(wc -l </tmp/loaded)" -ge 40
+        report log_silent sh -c '! grep -E " (warning|error|critical) " /tmp/service.log'
+        report file_silent sh -c '! test -s /tmp/incidents.json'
+        report kmsg_silent sh -c '! dmesg | grep disarmd:'
+        kill -TERM $service
+        wait $service
+    )sh");
+    for (const auto* name : {"all_seen", "many_loaded", "log_silent", "file_silent", "kmsg_silent"})
+        EXPECT_EQ(find(guest, name)["exit"], 0) << name << "\n" << guest.console;
+    EXPECT_EQ(guest.status, 0);
+}
+
+// The crash that disarmd exists for, and the proof that the zoo's leak is one.
+TEST_P(Command, leaked_timer_panics_the_kernel_after_the_verdict) {
+    const auto guest = run_guest({GetParam()}, R"sh(
+        watch zoo_timer_static 'insmod /modules/zoo_timer_static.ko delay_ms=4000; rmmod zoo_timer_static'
+        while :; do sleep 1; done
+    )sh");
+    EXPECT_EQ(guest.status, guest_panicked);
+    EXPECT_EQ(find(guest, "zoo_timer_static")["exit"], 1);
+    EXPECT_NE(guest.console.find("__run_timer"), std::string::npos) << guest.console;
+    EXPECT_NE(guest.console.find("Kernel panic"), std::string::npos) << guest.console;
+}
+
+INSTANTIATE_TEST_SUITE_P(Kernels, Command, testing::ValuesIn(test_kernels()),
+                         [](const auto& test) { return kernel_test_name(test.param); });
+
+} // namespace
+
+} // namespace disarmd::tests

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "guest.h"
+
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <gtest/gtest.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace disarmd::tests {
+
+namespace {
+
+constexpr int harness_timed_out = 251;
+constexpr int harness_failed = 252;
+
+std::string read_file(const std::string& path) {
+    std::ifstream file(path);
+    std::ostringstream text;
+    text << file.rdbuf();
+    return text.str();
+}
+
+// Removed with everything in it.
+class TemporaryFolder {
+public:
+    TemporaryFolder() {
+        std::string pattern = testing::TempDir() + "disarmd-guest-XXXXXX";
+        path_ = ::mkdtemp(pattern.data()) != nullptr ? pattern : "";
+    }
+    TemporaryFolder(const TemporaryFolder&) = delete;
+    TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+    ~TemporaryFolder() {
+        for (const auto* name : {"results", "console"})
+            ::unlink((path_ + "/" + name).c_str());
+        ::rmdir(path_.c_str());
+    }
+
+    [[nodiscard]] std::string file(const std::string& name) const { return path_ + "/" + name; }
+
+private:
+    std::string path_;
+};
+
+int run_process(std::vector<std::string> words) {
+    std::vector<char*> argv;
+    for (auto& word : words)
+        argv.push_back(word.data());
+    argv.push_back(nullptr);
+    pid_t pid = 0;
+    if (::posix_spawn(&pid, argv.front(), nullptr, nullptr, argv.data(), environ) != 0)
+        return harness_failed;
+    int status = 0;
+    while (::waitpid(pid, &status, 0) < 0) {
+        if (errno != EINTR)
+            return harness_failed;
+    }
+    return WIFEXITED(status) ? WEXITSTATUS(status) : harness_failed;
+}
+
+} // namespace
+
+GuestResult run_guest(const GuestOptions& options, const std::string& commands) {
+    const TemporaryFolder folder;
+    std::vector<std::string> words{DISARMD_VM_RUN,
+                                   "--kernel",
+                                   options.kernel,
+                                   "--cpus",
+                                   std::to_string(options.cpus),
+                                   "--timeout",
+                                   std::to_string(options.timeout_seconds),
+                                   "--results",
+                                   folder.file("results"),
+                                   "--console",
+                                   folder.file("console")};
+    words.insert(words.end(), options.arguments.begin(), options.arguments.end());
+    words.emplace_back("--");
+    words.push_back(read_file(DISARMD_GUEST_PRELUDE) + "\n" + commands);
+
+    GuestResult result;
+    result.status = run_process(std::move(words));
+    result.console = read_file(folder.file("console"));
+    EXPECT_NE(result.status, harness_failed) << "the test VM itself failed";
+    EXPECT_NE(result.status, harness_timed_out) << "the guest timed out\n" << result.console;
+    std::istringstream lines(read_file(folder.file("results")));
+    for (std::string line; std::getline(lines, line);) {
+        auto json = nlohmann::json::parse(line, nullptr, false);
+        EXPECT_FALSE(json.is_discarded()) << "not JSON: " << line;
+        result.results.push_back(std::move(json));
+    }
+    return result;
+}
+
+std::vector<std::string> test_kernels() {
+    const char* const chosen = std::getenv("DISARMD_TEST_KERNELS"); // NOLINT(concurrency-mt-unsafe)
+    std::istringstream words(chosen != nullptr ? chosen : DISARMD_KERNELS);
+    return {std::istream_iterator<std::string>(words), {}};
+}
+
+std::string kernel_test_name(const std::string& kernel) {
+    std::string name = "k" + kernel;
+    std::ranges::replace(name, '.', '_');
+    return name;
+}
+
+} // namespace disarmd::tests

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+namespace disarmd::tests {
+
+// How a guest ended when it did not end by the commands' own status (tests/vm/run).
+inline constexpr int guest_panicked = 250;
+
+struct GuestOptions {
+    std::string kernel;
+    int cpus = 2;
+    int timeout_seconds = 240;
+    std::vector<std::string> arguments = {}; // further ones for tests/vm/run
+};
+
+struct GuestResult {
+    int status = -1;
+    std::string console;
+    std::vector<nlohmann::json> results; // one per line that the guest wrote to /dev/results
+};
+
+// Boots the kernel, runs the shell commands and waits for the end. The commands may
+// use the functions of prelude.sh. Fails the current test if the harness failed or a
+// result is not JSON.
+GuestResult run_guest(const GuestOptions& options, const std::string& commands);
+
+// The kernels that scenarios run on: $DISARMD_TEST_KERNELS, by spaces, or every
+// one that disarmd supports.
+std::vector<std::string> test_kernels();
+
+// "6.1" -> "k6_1", for test names.
+std::string kernel_test_name(const std::string& kernel);
+
+} // namespace disarmd::tests
