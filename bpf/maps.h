@@ -54,13 +54,13 @@ struct {
 	__type(value, struct running_callback);
 } running_callbacks __weak SEC(".maps");
 
-/* delete_module calls under way: the task (pid_tgid) and when it entered. */
+/* Tasks (pid_tgid) inside delete_module or do_init_module. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1024);
 	__type(key, u64);
-	__type(value, u64);
-} deleting_tasks __weak SEC(".maps");
+	__type(value, struct module_task);
+} module_tasks __weak SEC(".maps");
 
 /* Verdicts, until user space has taken them. */
 struct {

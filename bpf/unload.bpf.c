@@ -59,24 +59,49 @@ int on_module_load(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
+static __always_inline void enter_task(u32 doing)
+{
+	struct module_task entry = { .begun_ns = bpf_ktime_get_ns(), .doing = doing };
+	u64 task = bpf_get_current_pid_tgid();
+
+	if (bpf_map_update_elem(&module_tasks, &task, &entry, BPF_ANY))
+		count_loss(LOSS_TASK_MAP);
+}
+
+static __always_inline void leave_task(void)
+{
+	u64 task = bpf_get_current_pid_tgid();
+
+	bpf_map_delete_elem(&module_tasks, &task);
+}
+
 /* User space names the function: it is the architecture's wrapper of the system call. */
 SEC("fentry")
 int on_delete_module(void *ctx)
 {
-	u64 task = bpf_get_current_pid_tgid();
-	u64 now = bpf_ktime_get_ns();
-
-	if (bpf_map_update_elem(&deleting_tasks, &task, &now, BPF_ANY))
-		count_loss(LOSS_TASK_MAP);
+	enter_task(TASK_DELETES);
 	return 0;
 }
 
 SEC("fexit")
 int on_delete_module_exit(void *ctx)
 {
-	u64 task = bpf_get_current_pid_tgid();
+	leave_task();
+	return 0;
+}
 
-	bpf_map_delete_elem(&deleting_tasks, &task);
+/* Runs the init function, and frees the module if that fails. */
+SEC("fentry/do_init_module")
+int on_init_module(void *ctx)
+{
+	enter_task(TASK_INITIALISES);
+	return 0;
+}
+
+SEC("fexit/do_init_module")
+int on_init_module_exit(void *ctx)
+{
+	leave_task();
 	return 0;
 }
 
@@ -228,7 +253,7 @@ int on_module_free(struct bpf_raw_tracepoint_args *ctx)
 	struct module_instance *instance;
 	struct unload_record *record;
 	struct wheel_scan scan = {};
-	u64 *begun;
+	struct module_task *doing;
 
 	record = new_record();
 	if (!record) {
@@ -249,9 +274,11 @@ int on_module_free(struct bpf_raw_tracepoint_args *ctx)
 		record->loaded_ns = instance->loaded_ns;
 		bpf_map_delete_elem(&modules, &mod);
 	}
-	begun = bpf_map_lookup_elem(&deleting_tasks, &task);
-	if (begun)
-		record->begun_ns = *begun;
+	doing = bpf_map_lookup_elem(&module_tasks, &task);
+	if (doing && doing->doing == TASK_INITIALISES)
+		record->init_failed = 1;
+	else if (doing)
+		record->begun_ns = doing->begun_ns;
 
 	scan.record = record;
 	scan_wheels(&scan);

@@ -20,8 +20,9 @@ constexpr std::string_view backend_name = "tracepoint";
 // A timer softirq lasts microseconds; a survey that met one is simply run again.
 constexpr int survey_attempts = 50;
 
-enum class HookKind { tracepoint, syscall };
-enum class HookRole { verdict, tracking };
+enum class HookKind { tracepoint, function, syscall };
+// What is impossible, or incomplete, without it; details are merely not told.
+enum class HookRole { verdict, tracking, detail };
 
 struct HookPlan {
     const char* program;
@@ -40,9 +41,11 @@ constexpr std::array hook_plans{
              "callbacks having returned"},
     HookPlan{"on_module_load", HookKind::tracepoint, "module_load", HookRole::verdict,
              "modules being loaded"},
-    HookPlan{"on_delete_module", HookKind::syscall, "delete_module", HookRole::verdict,
-             "unloads being begun"},
-    HookPlan{"on_delete_module_exit", HookKind::syscall, "delete_module", HookRole::verdict,
+    HookPlan{"on_init_module", HookKind::function, "do_init_module", HookRole::verdict, "inits being begun"},
+    HookPlan{"on_init_module_exit", HookKind::function, "do_init_module", HookRole::verdict,
+             "inits having returned"},
+    HookPlan{"on_delete_module", HookKind::syscall, "delete_module", HookRole::detail, "unloads being begun"},
+    HookPlan{"on_delete_module_exit", HookKind::syscall, "delete_module", HookRole::detail,
              "unloads having returned"},
     HookPlan{"on_module_free", HookKind::tracepoint, "module_free", HookRole::verdict,
              "modules being freed: the verdict"},
@@ -132,15 +135,21 @@ struct Probe::State {
             bpf_program* const prog = program(plan.program);
             bpf_program__set_autoattach(prog, false);
             bool exists = false;
-            if (plan.kind == HookKind::syscall) {
+            switch (plan.kind) {
+            case HookKind::tracepoint:
+                exists = btf.has_tracepoint(plan.target);
+                break;
+            case HookKind::function:
+                exists = btf.has_function(plan.target);
+                break;
+            case HookKind::syscall:
                 const auto function = syscall_function(btf, plan.target);
                 exists = !function.empty();
                 if (exists) {
                     hook.name = function;
                     bpf_program__set_attach_target(prog, 0, function.c_str());
                 }
-            } else {
-                exists = btf.has_tracepoint(plan.target);
+                break;
             }
             if (!exists) {
                 hook.why_not = "this kernel has none of that name";
@@ -203,7 +212,8 @@ Result<void> Probe::attach() {
             continue;
         if (hook_plans[i].role == HookRole::verdict)
             return fail({ENOTSUP, fmt::format("{} can't be watched: {}", hook.name, hook.why_not)});
-        tracking_whole = false;
+        if (hook_plans[i].role == HookRole::tracking)
+            tracking_whole = false;
     }
     state_->skeleton->bss->tracking_attached = tracking_whole ? 1 : 0;
     return {};
@@ -250,7 +260,8 @@ Coverage Probe::coverage() const {
     for (std::size_t i = 0; i < hook_plans.size(); ++i) {
         const auto& hook = state_->hooks[i];
         if (!hook.attached) {
-            coverage.unattached_hooks.push_back(hook.name);
+            if (hook_plans[i].role == HookRole::tracking)
+                coverage.unattached_hooks.push_back(hook.name);
             continue;
         }
         bpf_prog_info info{};

@@ -16,13 +16,12 @@ bool holds(const abi::module_instance& module, std::uint64_t address) {
 }
 
 std::vector<Owner> owners_from(const abi::module_instance& module, const ArmedTimer& timer) {
-    std::vector<Owner> owners;
-    const bool is_work = timer.state.kind == abi::TIMER_KIND_DELAYED_WORK;
+    unsigned bits = 0;
     if (holds(module, timer.state.callback))
-        owners.push_back(is_work ? Owner::work : Owner::callback);
+        bits |= timer.state.kind == abi::TIMER_KIND_DELAYED_WORK ? abi::OWNED_BY_WORK : abi::OWNED_BY_CALLBACK;
     if (holds(module, timer.timer))
-        owners.push_back(Owner::object);
-    return owners;
+        bits |= abi::OWNED_BY_OBJECT;
+    return owners_of(static_cast<std::uint8_t>(bits));
 }
 
 InventoryTimer describe(const ArmedTimer& timer, std::vector<Owner> owners,

@@ -82,7 +82,7 @@ std::vector<std::string> explain(std::uint32_t gaps, const Coverage& coverage) {
 Unload judge(const abi::unload_record& record, const Coverage& coverage) {
     Unload unload;
     unload.module = text_of(record.module);
-    unload.outcome = record.begun_ns != 0 ? Outcome::freed : Outcome::init_failed;
+    unload.outcome = record.init_failed != 0 ? Outcome::init_failed : Outcome::freed;
     unload.backend = coverage.backend;
     unload.lost_events = record.tracking_losses + coverage.missed_runs;
     unload.pid = record.pid;

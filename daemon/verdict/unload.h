@@ -68,7 +68,7 @@ struct Unload {
     std::size_t pending_count = 0;
     std::uint32_t pid = 0; // of the task that unloaded it, or whose load failed
     std::string comm;
-    std::optional<std::chrono::nanoseconds> duration; // from delete_module() to the free
+    std::optional<std::chrono::nanoseconds> duration; // from delete_module(2) to the free, if seen
     std::string advice;                               // empty unless there is something to mend
 };
 

@@ -42,6 +42,19 @@ enum arm_context {
 	ARM_CONTEXT_CALLBACK = 4,
 };
 
+/* What a task is about to do that may end in a module being freed. */
+enum module_task_doing {
+	TASK_DELETES = 0,
+	TASK_INITIALISES = 1,
+};
+
+struct module_task {
+	__u64 begun_ns;
+	__u32 doing; /* enum module_task_doing */
+	__u32 reserved;
+};
+DISARMD_ASSERT_SIZE(struct module_task, 16);
+
 /* Why a timer belongs to a module; more than one may hold. */
 enum timer_owner {
 	OWNED_BY_CALLBACK = 1, /* its callback is in the module's text */
@@ -86,7 +99,7 @@ enum loss {
 	LOSS_NOTIFY = 3,     /* a notification was dropped; the map still holds the record */
 	LOSS_TIMER_READ = 4, /* a delayed_work could not be read while it was armed or disarmed */
 	LOSS_READ = 5,	     /* other kernel memory could not be read; the verdict's gaps tell */
-	LOSS_TASK_MAP = 6,   /* the begin of an unload could not be stored */
+	LOSS_TASK_MAP = 6,   /* the begin of an unload or of an init could not be stored */
 	LOSS_MAX = 7,
 };
 
@@ -153,7 +166,7 @@ DISARMD_ASSERT_SIZE(struct pending_timer, 192);
 struct unload_record {
 	__u64 id; /* freed_ns, made unique */
 	__u64 freed_ns;
-	__u64 begun_ns; /* delete_module entered; 0: the free follows a failed init */
+	__u64 begun_ns; /* delete_module entered; 0: not seen, or the free follows a failed init */
 	__u64 loaded_ns;
 	__u64 jiffies; /* at freed_ns */
 	__u64 tracking_losses;
@@ -162,7 +175,7 @@ struct unload_record {
 	__u32 verdict;	     /* enum unload_verdict */
 	__u32 gaps;	     /* bits of enum verdict_gap */
 	__u32 pending_count; /* may exceed DISARMD_PENDING_MAX */
-	__u32 reserved;
+	__u32 init_failed;   /* 1: freed because its init function failed */
 	struct memory_range ranges[DISARMD_MODULE_RANGES];
 	char comm[DISARMD_COMM_LEN];
 	char module[DISARMD_MODULE_NAME_LEN];
