@@ -180,7 +180,7 @@ TEST_P(Command, two_watches_at_once_agree) {
 }
 
 TEST_P(Command, wrong_use_and_wrong_machines_are_told_in_one_line) {
-    const auto guest = run_guest({GetParam(), 2, 240, {"--add", "/usr/bin/setpriv:/usr/bin/setpriv"}}, R"sh(
+    const auto guest = run_guest({GetParam(), 2, 240, {"--add", "/usr/bin/setpriv"}}, R"sh(
         report bad_name disarmd --watch-unload 'no/such.ko'
         report bad_option disarmd --watch-unload zoo_nothing --tiemout 3
         report built_in disarmd --watch-unload printk
@@ -189,7 +189,7 @@ TEST_P(Command, wrong_use_and_wrong_machines_are_told_in_one_line) {
         report unknown_key disarmd run --config /tmp/bad.toml
         report not_loaded disarmd list --module zoo_nothing
         report full sh -c 'disarmd list --json >/dev/full'
-        as_nobody='setpriv --reuid 65534 --clear-groups --inh-caps=-all'
+        as_nobody='/add/setpriv --reuid 65534 --clear-groups --inh-caps=-all'
         report not_root $as_nobody disarmd --watch-unload zoo_nothing
         report doctor_not_root $as_nobody disarmd doctor --json
         mount -t tmpfs none /sys/kernel/btf

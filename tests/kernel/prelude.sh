@@ -4,7 +4,7 @@
 
 # The last line of $1, as a JSON string.
 json_last_line() {
-	sed -n '$p' "$1" | tr -c '[:print:]\n' '?' | sed 's/\\/\\\\/g; s/"/\\"/g; s/^/"/; s/$/"/' | grep . || echo '""'
+	sed -n '$p' "$1" | tr -c '\n -~' '?' | sed 's/\\/\\\\/g; s/"/\\"/g; s/^/"/; s/$/"/' | grep . || echo '""'
 }
 
 # report NAME COMMAND...: runs it and sends {"name", "exit", "out", "error"}: its one-line JSON
