@@ -31,10 +31,14 @@ __u32 survey_complete __weak = 0;
 __u64 tick_ns __weak = 0;	 /* length of a jiffy */
 __u64 survey_jiffies __weak = 0; /* when it ran */
 __u64 losses[LOSS_MAX] __weak = {};
+__u64 last_lost_arm_ns __weak = 0;
+__u64 tracked_count __weak = 0; /* entries of armed_timers */
+
+#define ARMED_TIMERS_MAX 65536
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 65536);
+	__uint(max_entries, ARMED_TIMERS_MAX);
 	__type(key, u64);
 	__type(value, struct tracked_timer);
 } armed_timers __weak SEC(".maps");
@@ -62,6 +66,14 @@ struct {
 	__type(value, struct module_task);
 } module_tasks __weak SEC(".maps");
 
+/* Tasks (pid_tgid) inside free_module, and the id of their unload's record. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, u64);
+	__type(value, u64);
+} freeing_tasks __weak SEC(".maps");
+
 /* Verdicts, until user space has taken them. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -80,23 +92,50 @@ static __always_inline void count_loss(enum loss what)
 	__sync_fetch_and_add(&losses[what], 1);
 }
 
-static __always_inline long read_kernel(void *to, u32 size, u64 addr, enum loss loss)
+/* Arms that tracking does not know of. */
+static __always_inline void count_lost_arm(enum loss what)
+{
+	last_lost_arm_ns = bpf_ktime_get_ns();
+	count_loss(what);
+}
+
+static __always_inline u64 lost_arms(void)
+{
+	return losses[LOSS_TIMER_MAP] + losses[LOSS_TIMER_READ];
+}
+
+static __always_inline long track_new(u64 timer, const struct tracked_timer *entry, u64 flags)
+{
+	long err = bpf_map_update_elem(&armed_timers, &timer, entry, flags);
+
+	if (!err)
+		__sync_fetch_and_add(&tracked_count, 1);
+	return err;
+}
+
+static __always_inline void forget(u64 timer)
+{
+	if (!bpf_map_delete_elem(&armed_timers, &timer))
+		__sync_fetch_and_sub(&tracked_count, 1);
+}
+
+static __always_inline long read_kernel(void *to, u32 size, u64 addr)
 {
 	long err = bpf_probe_read_kernel(to, size, (const void *)addr);
 
 	if (err)
-		count_loss(loss);
+		count_loss(LOSS_READ);
 	return err;
 }
 
 static __always_inline long read_u64(u64 *to, u64 addr)
 {
-	return read_kernel(to, sizeof(*to), addr, LOSS_READ);
+	return read_kernel(to, sizeof(*to), addr);
 }
 
 static __always_inline long read_u32(u32 *to, u64 addr)
 {
-	return read_kernel(to, sizeof(*to), addr, LOSS_READ);
+	return read_kernel(to, sizeof(*to), addr);
 }
 
 /*
@@ -125,11 +164,10 @@ static __always_inline bool in_module_space(u64 addr)
  * Reads the work function behind a delayed_work's timer. The timer is a member of
  * the work, which begins with what names the function.
  */
-static __always_inline long read_work_function(u64 *func, u64 timer, enum loss loss)
+static __always_inline long read_work_function(u64 *func, u64 timer)
 {
 	u64 work = timer - bpf_core_field_offset(struct delayed_work, timer) +
 		   bpf_core_field_offset(struct delayed_work, work);
 
-	return read_kernel(func, sizeof(*func),
-			   work + bpf_core_field_offset(struct work_struct, func), loss);
+	return read_u64(func, work + bpf_core_field_offset(struct work_struct, func));
 }

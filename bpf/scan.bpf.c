@@ -4,7 +4,8 @@
  * Scanning: the timer wheels themselves (kernel/time/timer.c), read without their
  * locks. A wheel is an array of buckets, each a list; a bitmap says which are in
  * use. Every step checks that the list still hangs together; a bucket that
- * changed under the reader is walked again.
+ * changed under the reader is walked again. A timer that moves from a bucket not
+ * yet read to one read before escapes all the same: tracking sees it move.
  */
 
 #include "kernel.h"
@@ -52,8 +53,8 @@ static __always_inline struct tracked_timer *find_or_track(u64 timer, u64 callba
 	entry = bpf_map_lookup_elem(&blank_timer, &zero);
 	if (!entry)
 		return NULL;
-	if (bpf_map_update_elem(&armed_timers, &timer, entry, BPF_NOEXIST))
-		count_loss(LOSS_TIMER_MAP);
+	if (track_new(timer, entry, BPF_NOEXIST))
+		count_lost_arm(LOSS_TIMER_MAP);
 	entry = bpf_map_lookup_elem(&armed_timers, &timer);
 	/* Armed anew since: tracking knows better. */
 	if (!entry || entry->armed_ns)
@@ -71,34 +72,31 @@ static __always_inline void report_scanned(struct unload_record *record, u64 tim
 	u8 owners = owners_of(record->ranges, timer, callback, kind);
 	struct tracked_timer *entry;
 	struct pending_timer *pending;
+	u8 sources = SOURCE_SCAN;
 
 	if (!owners)
 		return;
 	entry = bpf_map_lookup_elem(&armed_timers, &timer);
-	/* Armed before this module was loaded here: an orphan of the one that was freed before. */
-	if (entry && entry->armed_ns < record->loaded_ns)
+	if (entry && (is_orphan(entry, record) || entry->reported == record->id))
 		return;
+	if (entry && entry->armed)
+		sources |= SOURCE_TRACKING;
 	entry = find_or_track(timer, callback, expires, kind);
-	if (entry && entry->reported == record->id)
-		return;
-	pending = next_pending(record);
-	if (pending) {
-		pending->timer = timer;
-		pending->callback = callback;
-		pending->expires = expires;
-		pending->kind = kind;
-		pending->owned_by = owners;
-		pending->state = PENDING_ARMED;
-		pending->sources = SOURCE_SCAN;
-		name_callback(pending);
-		if (entry) {
-			copy_arm(pending, entry);
-			if (entry->armed && entry->armed_ns)
-				pending->sources |= SOURCE_TRACKING;
-		}
-	}
 	if (entry)
 		entry->reported = record->id;
+	pending = next_pending(record);
+	if (!pending)
+		return;
+	pending->timer = timer;
+	pending->callback = callback;
+	pending->expires = expires;
+	pending->kind = kind;
+	pending->owned_by = owners;
+	pending->state = PENDING_ARMED;
+	pending->sources = sources;
+	if (entry)
+		copy_arm(pending, entry);
+	name_callback(pending);
 }
 
 static __always_inline int visit(struct wheel_scan *scan, u64 timer)
@@ -111,7 +109,7 @@ static __always_inline int visit(struct wheel_scan *scan, u64 timer)
 	if (read_u64(&callback, function_at) || read_u64(&expires, expires_at))
 		return -1;
 	if (callback == delayed_work_timer_fn_addr) {
-		if (read_work_function(&callback, timer, LOSS_READ))
+		if (read_work_function(&callback, timer))
 			return -1;
 		kind = TIMER_KIND_DELAYED_WORK;
 	}
@@ -126,14 +124,16 @@ static __always_inline int visit(struct wheel_scan *scan, u64 timer)
 
 static long walk_node(u32 index, struct bucket_walk *walk)
 {
-	u64 next = 0, pprev = 0;
+	u64 pprev_at = walk->node + bpf_core_field_offset(struct hlist_node, pprev);
+	u64 next = 0, before = 0, after = 0;
 
 	if (!walk->node)
 		return 1;
-	if (read_u64(&pprev, walk->node + bpf_core_field_offset(struct hlist_node, pprev)) ||
-	    pprev != walk->link ||
+	/* Linked here both before and after its next was read, it did not move in between. */
+	if (read_u64(&before, pprev_at) ||
 	    read_u64(&next, walk->node + bpf_core_field_offset(struct hlist_node, next)) ||
-	    visit(walk->scan, walk->node - bpf_core_field_offset(struct timer_list, entry))) {
+	    visit(walk->scan, walk->node - bpf_core_field_offset(struct timer_list, entry)) ||
+	    read_u64(&after, pprev_at) || before != walk->link || after != walk->link) {
 		walk->moved = 1;
 		return 1;
 	}
@@ -259,7 +259,7 @@ static long walk_module(u32 index, struct module_walk *walk)
 	mod = walk->node - bpf_core_field_offset(struct module, list);
 	if (read_u64(&next, walk->node) ||
 	    read_kernel(&instance.name, sizeof(instance.name),
-			mod + bpf_core_field_offset(struct module, name), LOSS_READ)) {
+			mod + bpf_core_field_offset(struct module, name))) {
 		walk->gaps |= GAP_SCAN_UNREADABLE;
 		return 1;
 	}

@@ -28,6 +28,18 @@ static __always_inline u8 owners_of(const struct memory_range *ranges, u64 timer
 	return owners;
 }
 
+/*
+ * A timer in the module's ranges that another instance left there. The survey's
+ * finds are older than every module that was loaded since.
+ */
+static __always_inline bool is_orphan(const struct tracked_timer *entry,
+				      const struct unload_record *record)
+{
+	if (entry->reported)
+		return entry->reported != record->id;
+	return !entry->armed_ns && record->loaded_ns;
+}
+
 /* Where to describe one more pending timer; NULL once the record is full, which still counts it. */
 static __always_inline struct pending_timer *next_pending(struct unload_record *record)
 {

@@ -49,6 +49,7 @@ static __always_inline void fill_arm(struct tracked_timer *entry, u64 timer, u64
 	entry->callback = callback;
 	entry->expires = expires;
 	entry->armed_ns = bpf_ktime_get_ns();
+	entry->reported = 0;
 	entry->armed_pid = bpf_get_current_pid_tgid() >> 32;
 	entry->armed_cpu = cpu;
 	bpf_get_current_comm(entry->armed_comm, sizeof(entry->armed_comm));
@@ -66,7 +67,8 @@ int BPF_PROG(on_timer_start, struct timer_list *timer)
 	struct tracked_timer *entry;
 
 	if (callback == delayed_work_timer_fn_addr) {
-		read_work_function(&callback, key, LOSS_TIMER_READ);
+		if (read_work_function(&callback, key))
+			count_lost_arm(LOSS_TIMER_READ);
 		kind = TIMER_KIND_DELAYED_WORK;
 	}
 	if (!in_module_space(callback) && !in_module_space(key))
@@ -79,8 +81,8 @@ int BPF_PROG(on_timer_start, struct timer_list *timer)
 		struct tracked_timer fresh = {};
 
 		fill_arm(&fresh, key, callback, timer->expires, kind);
-		if (bpf_map_update_elem(&armed_timers, &key, &fresh, BPF_ANY))
-			count_loss(LOSS_TIMER_MAP);
+		if (track_new(key, &fresh, BPF_ANY))
+			count_lost_arm(LOSS_TIMER_MAP);
 	}
 	return 0;
 }
@@ -93,13 +95,17 @@ int BPF_PROG(on_timer_cancel, struct timer_list *timer)
 	struct tracked_timer *entry;
 
 	if (callback == delayed_work_timer_fn_addr)
-		read_work_function(&callback, key, LOSS_TIMER_READ);
+		read_work_function(&callback, key);
 	/* timer_shutdown() clears the function only after the timer was detached. */
 	if (!in_module_space(callback) && !in_module_space(key))
 		return 0;
 	entry = bpf_map_lookup_elem(&armed_timers, &key);
-	if (entry)
-		entry->armed = 0;
+	if (!entry)
+		return 0;
+	entry->armed = 0;
+	/* Only here can an entry go without crossing an arm: the base is locked. */
+	if (tracked_count > ARMED_TIMERS_MAX / 2)
+		forget(key);
 	return 0;
 }
 
@@ -107,14 +113,21 @@ SEC("tp_btf/timer_expire_entry")
 int BPF_PROG(on_timer_expire_entry, struct timer_list *timer)
 {
 	u64 callback = (u64)timer->function;
+	u64 key = (u64)timer;
 	struct running_callback *running;
 
+	if (!callback) {
+		/* timer_shutdown() on another CPU; the callback is called all the same. */
+		struct tracked_timer *entry = bpf_map_lookup_elem(&armed_timers, &key);
+
+		callback = entry ? entry->callback : 0;
+	}
 	if (!in_module_space(callback))
 		return 0;
 	running = running_on(bpf_get_smp_processor_id());
 	if (running) {
 		running->callback = callback;
-		running->timer = (u64)timer;
+		running->timer = key;
 	}
 	return 0;
 }

@@ -12,8 +12,6 @@
 
 #define ID_ATTEMPTS	 8
 #define LINKAGE_ATTEMPTS 4
-#define TRACKING_GAPS	 (GAP_TRACKING_OFF | GAP_TRACKING_LOST | GAP_TRACKING_LATE | GAP_UNCONFIRMED)
-#define SCAN_GAPS	 (GAP_SCAN_MOVING | GAP_SCAN_BOUND | GAP_SCAN_EXPIRING | GAP_SCAN_UNREADABLE)
 
 /* What a new record starts as: too large for a program's stack, and never written. */
 struct {
@@ -51,7 +49,7 @@ int on_module_load(struct bpf_raw_tracepoint_args *ctx)
 
 	instance.loaded_ns = bpf_ktime_get_ns();
 	read_kernel(&instance.name, sizeof(instance.name),
-		    mod + bpf_core_field_offset(struct module, name), LOSS_READ);
+		    mod + bpf_core_field_offset(struct module, name));
 	read_module_ranges(mod, instance.ranges);
 	if (bpf_map_update_elem(&modules, &mod, &instance, BPF_ANY))
 		count_loss(LOSS_MODULE_MAP);
@@ -75,7 +73,7 @@ static __always_inline void leave_task(void)
 	bpf_map_delete_elem(&module_tasks, &task);
 }
 
-/* User space names the function: it is the architecture's wrapper of the system call. */
+/* The system call. User space names the function of this and the next programs. */
 SEC("fentry")
 int on_delete_module(void *ctx)
 {
@@ -91,26 +89,57 @@ int on_delete_module_exit(void *ctx)
 }
 
 /* Runs the init function, and frees the module if that fails. */
-SEC("fentry/do_init_module")
+SEC("fentry")
 int on_init_module(void *ctx)
 {
 	enter_task(TASK_INITIALISES);
 	return 0;
 }
 
-SEC("fexit/do_init_module")
+SEC("fexit")
 int on_init_module_exit(void *ctx)
 {
 	leave_task();
 	return 0;
 }
 
+struct callback_name {
+	char symbol[DISARMD_SYMBOL_LEN];
+};
+
+/* Names of callbacks that may be armed again when the kernel no longer knows them. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 256);
+	__type(key, u64);
+	__type(value, struct callback_name);
+} callback_names SEC(".maps");
+
+static __always_inline void remember_name(u64 callback)
+{
+	struct callback_name name = {};
+
+	BPF_SNPRINTF(name.symbol, sizeof(name.symbol), "%ps", callback);
+	/* Without it a late arm is reported by address. */
+	bpf_map_update_elem(&callback_names, &callback, &name, BPF_ANY);
+}
+
+static __always_inline void recall_name(struct pending_timer *pending)
+{
+	u64 callback = pending->callback;
+	struct callback_name *name = bpf_map_lookup_elem(&callback_names, &callback);
+
+	if (name)
+		__builtin_memcpy(pending->symbol, name->symbol, sizeof(pending->symbol));
+}
+
 enum linkage { LINKED, UNLINKED, IN_FLUX };
 
-/* Whether the timer hangs in a list, be it a wheel's bucket or the softirq's own. */
-static __always_inline enum linkage read_linkage(u64 timer)
+/* Whether a tracked timer hangs in a list, be it a wheel's bucket or the softirq's own. */
+static __always_inline enum linkage read_linkage(u64 timer, const struct tracked_timer *entry)
 {
 	u64 node = timer + bpf_core_field_offset(struct timer_list, entry);
+	u64 function = 0, callback = 0;
 
 #pragma unroll
 	for (int attempt = 0; attempt < LINKAGE_ATTEMPTS; attempt++) {
@@ -120,35 +149,24 @@ static __always_inline enum linkage read_linkage(u64 timer)
 			return IN_FLUX;
 		if (!pprev)
 			return UNLINKED;
-		if (!read_u64(&back, pprev) && back == node)
-			return LINKED;
+		if (read_u64(&back, pprev) || back != node)
+			continue;
+		/* An entry that missed its timer's end may meet another timer in its memory. */
+		if (read_u64(&function, timer + bpf_core_field_offset(struct timer_list, function)))
+			return IN_FLUX;
+		callback = function;
+		if (function == delayed_work_timer_fn_addr && read_work_function(&callback, timer))
+			return IN_FLUX;
+		return callback == entry->callback ? LINKED : UNLINKED;
 	}
 	return IN_FLUX;
 }
 
-static long report_tracked(void *map, u64 *key, struct tracked_timer *entry,
-			   struct wheel_scan *scan)
+static __always_inline struct pending_timer *report_entry(struct unload_record *record, u64 timer,
+							  struct tracked_timer *entry, u8 owners)
 {
-	struct unload_record *record = scan->record;
 	struct pending_timer *pending;
-	u64 timer = *key;
-	u8 owners;
 
-	if (!record || !entry->armed || entry->reported == record->id ||
-	    entry->armed_ns < record->loaded_ns)
-		return 0;
-	owners = owners_of(record->ranges, timer, entry->callback, entry->kind);
-	if (!owners)
-		return 0;
-	switch (read_linkage(timer)) {
-	case UNLINKED:
-		return 0;
-	case IN_FLUX:
-		scan->gaps |= GAP_UNCONFIRMED;
-		return 0;
-	case LINKED:
-		break;
-	}
 	entry->reported = record->id;
 	pending = next_pending(record);
 	if (pending) {
@@ -160,8 +178,69 @@ static long report_tracked(void *map, u64 *key, struct tracked_timer *entry,
 		pending->state = PENDING_ARMED;
 		pending->sources = SOURCE_TRACKING;
 		copy_arm(pending, entry);
-		name_callback(pending);
 	}
+	return pending;
+}
+
+static long report_tracked(void *map, u64 *key, struct tracked_timer *entry,
+			   struct wheel_scan *scan)
+{
+	struct unload_record *record = scan->record;
+	struct pending_timer *pending;
+	u8 owners;
+
+	if (!record || entry->reported == record->id || is_orphan(entry, record))
+		return 0;
+	owners = owners_of(record->ranges, *key, entry->callback, entry->kind);
+	if (!owners)
+		return 0;
+	if (!entry->armed) {
+		remember_name(entry->callback);
+		return 0;
+	}
+	switch (read_linkage(*key, entry)) {
+	case LINKED:
+		pending = report_entry(record, *key, entry, owners);
+		if (pending)
+			name_callback(pending);
+		break;
+	case UNLINKED:
+		break;
+	case IN_FLUX:
+		scan->gaps |= GAP_UNCONFIRMED;
+		break;
+	}
+	return 0;
+}
+
+/* What was armed after the exit function had returned, by whatever the module left running. */
+static long report_armed_late(void *map, u64 *key, struct tracked_timer *entry,
+			      struct wheel_scan *scan)
+{
+	struct unload_record *record = scan->record;
+	struct pending_timer *pending;
+	u8 owners;
+
+	if (!record || entry->armed_ns < record->freed_ns || entry->reported)
+		return 0;
+	owners = owners_of(record->ranges, *key, entry->callback, entry->kind);
+	if (!owners)
+		return 0;
+	if (!entry->armed) {
+		scan->gaps |= GAP_UNCONFIRMED;
+		return 0;
+	}
+	pending = report_entry(record, *key, entry, owners);
+	if (pending)
+		recall_name(pending);
+	return 0;
+}
+
+/* The entries of timers in the freed memory that are not armed are of no more use. */
+static long forget_freed(void *map, u64 *key, struct tracked_timer *entry, struct wheel_scan *scan)
+{
+	if (scan->record && !entry->armed && in_ranges(scan->record->ranges, *key))
+		forget(*key);
 	return 0;
 }
 
@@ -203,24 +282,19 @@ static __always_inline u32 tracking_gaps(const struct unload_record *record)
 	u32 gaps = 0;
 
 	if (!tracking_attached)
-		gaps |= GAP_TRACKING_OFF;
-	if (losses[LOSS_TIMER_MAP] || losses[LOSS_TIMER_READ])
+		gaps |= GAP_HOOKS;
+	if (last_lost_arm_ns && last_lost_arm_ns >= record->loaded_ns)
 		gaps |= GAP_TRACKING_LOST;
 	if (!survey_complete && !record->loaded_ns)
 		gaps |= GAP_TRACKING_LATE;
 	return gaps;
 }
 
-/* Either source alone proves that nothing is pending, if nothing escaped it. */
-static __always_inline u32 judge(const struct unload_record *record)
+static __always_inline void complete(struct unload_record *record)
 {
-	if (record->pending_count)
-		return VERDICT_LEAK;
-	if (record->gaps & GAP_RANGES)
-		return VERDICT_INCONCLUSIVE;
-	if ((record->gaps & TRACKING_GAPS) && (record->gaps & SCAN_GAPS))
-		return VERDICT_INCONCLUSIVE;
-	return VERDICT_CLEAN;
+	record->verdict = verdict_of(record->pending_count, record->gaps);
+	record->complete = 1;
+	notify(NOTIFY_UNLOAD, record->module);
 }
 
 static __always_inline struct unload_record *new_record(void)
@@ -266,7 +340,7 @@ int on_module_free(struct bpf_raw_tracepoint_args *ctx)
 	record->pid = task >> 32;
 	bpf_get_current_comm(record->comm, sizeof(record->comm));
 	read_kernel(&record->module, sizeof(record->module),
-		    mod + bpf_core_field_offset(struct module, name), LOSS_READ);
+		    mod + bpf_core_field_offset(struct module, name));
 	if (!read_module_ranges(mod, record->ranges))
 		record->gaps |= GAP_RANGES;
 	instance = bpf_map_lookup_elem(&modules, &mod);
@@ -280,16 +354,53 @@ int on_module_free(struct bpf_raw_tracepoint_args *ctx)
 	else if (doing)
 		record->begun_ns = doing->begun_ns;
 
+	record->tracking_losses = lost_arms();
+
 	scan.record = record;
 	scan_wheels(&scan);
 	bpf_for_each_map_elem(&armed_timers, report_tracked, &scan, 0);
 	bpf_loop(possible_cpus, report_running, &scan, 0);
-
 	record->gaps |= scan.gaps | tracking_gaps(record);
-	record->tracking_losses = losses[LOSS_TIMER_MAP] + losses[LOSS_TIMER_READ];
-	record->verdict = judge(record);
-	record->complete = 1;
-	notify(NOTIFY_UNLOAD, record->module);
+
+	/* A leak is told at once. Whether it is clean shows when the memory goes. */
+	if (!record->pending_count && tracking_attached) {
+		if (!bpf_map_update_elem(&freeing_tasks, &task, &record->id, BPF_ANY))
+			return 0;
+		count_loss(LOSS_TASK_MAP);
+		record->gaps |= GAP_LOST_MEANWHILE;
+	}
+	complete(record);
+	return 0;
+}
+
+/*
+ * Gives back a module's memory; the first call that free_module() makes of it, after
+ * the grace period that lets callbacks end. User space names the function.
+ */
+SEC("fentry")
+int on_module_memory_free(void *ctx)
+{
+	u64 task = bpf_get_current_pid_tgid();
+	u64 *id = bpf_map_lookup_elem(&freeing_tasks, &task);
+	struct unload_record *record;
+	struct wheel_scan scan = {};
+
+	if (!id)
+		return 0;
+	record = bpf_map_lookup_elem(&unloads, id);
+	bpf_map_delete_elem(&freeing_tasks, &task);
+	if (!record)
+		return 0;
+
+	scan.record = record;
+	bpf_for_each_map_elem(&armed_timers, report_armed_late, &scan, 0);
+	bpf_loop(possible_cpus, report_running, &scan, 0);
+	if (lost_arms() != record->tracking_losses)
+		scan.gaps |= GAP_LOST_MEANWHILE;
+	record->gaps |= scan.gaps;
+	complete(record);
+	if (tracked_count > ARMED_TIMERS_MAX / 4)
+		bpf_for_each_map_elem(&armed_timers, forget_freed, &scan, 0);
 	return 0;
 }
 

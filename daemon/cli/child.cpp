@@ -21,11 +21,15 @@ Result<pid_t> start_command(const std::vector<std::string>& command) {
     posix_spawnattr_t attributes;
     posix_spawn_file_actions_t files;
     sigset_t none;
+    sigset_t defaults; // what this process ignores must not be ignored by the command
     sigemptyset(&none);
+    sigemptyset(&defaults);
+    sigaddset(&defaults, SIGPIPE);
     ::posix_spawnattr_init(&attributes);
     ::posix_spawn_file_actions_init(&files);
     ::posix_spawnattr_setsigmask(&attributes, &none);
-    ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+    ::posix_spawnattr_setsigdefault(&attributes, &defaults);
+    ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
     ::posix_spawn_file_actions_adddup2(&files, STDERR_FILENO, STDOUT_FILENO);
     pid_t pid = 0;
     const int err = ::posix_spawnp(&pid, argv.front(), &files, &attributes, argv.data(), environ);

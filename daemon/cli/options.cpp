@@ -2,6 +2,7 @@
 #include "cli/options.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include <CLI/CLI.hpp>
 #include <disarmd/abi.h>
@@ -142,6 +143,8 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
         if (!name)
             return fail(name.error());
         watch.module = std::move(*name);
+        if (std::isnan(timeout_seconds)) // which no range check catches
+            return fail({EINVAL, fmt::format("--timeout wants a number of seconds ({})", see_help)});
         if (!timeout_option->empty())
             watch.timeout = std::chrono::duration_cast<std::chrono::microseconds>(
                 std::chrono::duration<double>(timeout_seconds));

@@ -17,8 +17,6 @@ namespace disarmd {
 
 namespace {
 
-constexpr std::chrono::minutes forget_after{1};
-
 class Service {
 public:
     Service(Probe probe, EventLoop loop, std::vector<std::unique_ptr<Sink>> sinks)
@@ -30,7 +28,6 @@ private:
     Result<void> listen();
     void take_unloads();
     void record(const Unload& unload);
-    void keep_room();
     void give_up(const Error& error);
 
     Probe probe_;
@@ -61,23 +58,15 @@ void Service::record(const Unload& unload) {
 }
 
 void Service::take_unloads() {
-    auto unloads = probe_.consume(
-        [](const std::string& module) { spdlog::debug("module {} was loaded", printable(module)); });
-    if (!unloads)
-        return give_up(unloads.error());
-    for (const auto& unload : *unloads)
-        record(unload);
+    const auto consumed = probe_.consume(
+        [](const std::string& module) { spdlog::debug("module {} was loaded", printable(module)); },
+        [this](const Unload& unload) { record(unload); });
+    if (!consumed)
+        return give_up(consumed.error());
     const auto lost = probe_.losses(abi::LOSS_UNLOAD_MAP);
     if (lost != unloads_lost_)
         spdlog::error("the verdicts of {} could not be stored", count_text(lost - unloads_lost_, "unload"));
     unloads_lost_ = lost;
-}
-
-void Service::keep_room() {
-    if (auto forgotten = probe_.forget_disarmed(forget_after); !forgotten)
-        return give_up(forgotten.error());
-    if (auto again = loop_.after(forget_after, [this] { keep_room(); }); !again)
-        give_up(again.error());
 }
 
 Result<void> Service::listen() {
@@ -86,7 +75,6 @@ Result<void> Service::listen() {
             !added)
             return added;
     }
-    keep_room();
     return loop_.on_readable(probe_.wake_fd(), [this] { take_unloads(); });
 }
 

@@ -19,8 +19,6 @@ namespace disarmd {
 
 namespace {
 
-constexpr std::chrono::minutes forget_after{1};
-
 // One watch: what has been seen of the module so far, and how it may end.
 class Watch {
 public:
@@ -37,7 +35,6 @@ private:
     void on_command_exit(int how, int status);
     void on_timeout();
     void on_interrupt(std::string_view signal);
-    void keep_room();
     ExitCode report(ExitCode ended_with);
 
     const WatchUnloadOptions& options_;
@@ -81,29 +78,22 @@ Result<void> Watch::listen() {
         if (auto added = loop_.after(*options_.timeout, [this] { on_timeout(); }); !added)
             return added;
     }
-    keep_room();
     return {};
 }
 
-void Watch::keep_room() {
-    if (auto forgotten = probe_.forget_disarmed(forget_after); !forgotten)
-        trouble_.push_back(forgotten.error().text());
-    if (auto again = loop_.after(forget_after, [this] { keep_room(); }); !again)
-        trouble_.push_back(again.error().text());
-}
-
 void Watch::take_unloads() {
-    auto unloads = probe_.consume([this](const std::string& module) {
-        if (module == options_.module)
-            fmt::print(stderr, "module {} was loaded\n", options_.module);
-    });
-    if (!unloads) {
-        trouble_.push_back(unloads.error().text());
+    const auto consumed = probe_.consume(
+        [this](const std::string& module) {
+            if (module == options_.module)
+                fmt::print(stderr, "module {} was loaded\n", options_.module);
+        },
+        [this](Unload unload) {
+            if (unload.module == options_.module)
+                unloads_.push_back(std::move(unload));
+        });
+    if (!consumed) {
+        trouble_.push_back(consumed.error().text());
         return end(ExitCode::inconclusive);
-    }
-    for (auto& unload : *unloads) {
-        if (unload.module == options_.module)
-            unloads_.push_back(std::move(unload));
     }
     // Without a command the first unload is the one; with one, all until it ends.
     if (!unloads_.empty() && options_.command.empty())
@@ -139,19 +129,23 @@ ExitCode Watch::report(ExitCode ended_with) {
         return unload.verdict == Verdict::leak ? 0 : unload.verdict == Verdict::inconclusive ? 1 : 2;
     };
     const auto worst = std::ranges::min_element(unloads_, {}, severity);
-    Unload unload;
-    if (worst != unloads_.end()) {
-        unload = *worst;
-    } else {
+    const bool found = worst != unloads_.end();
+    Unload unload = found ? *worst : Unload{};
+    if (!found) {
         unload.module = options_.module;
         unload.backend = probe_.backend();
-        if (probe_.losses(abi::LOSS_UNLOAD_MAP) != 0)
-            trouble_.emplace_back("the verdict of an unload could not be stored");
-        unload.why_inconclusive = trouble_;
     }
-    auto code = exit_code_of(unload.verdict);
-    if (worst == unloads_.end() && ended_with != ExitCode::clean)
-        code = ended_with;
+    if (probe_.losses(abi::LOSS_UNLOAD_MAP) != 0)
+        trouble_.emplace_back("the verdicts of some unloads could not be stored");
+    // What was not seen may have been a leak.
+    if (unload.verdict != Verdict::leak && !trouble_.empty()) {
+        unload.verdict = Verdict::inconclusive;
+        unload.why_inconclusive.insert(unload.why_inconclusive.end(), trouble_.begin(), trouble_.end());
+    }
+    // A watch that was cut short has no verdict but a leak that it saw.
+    const auto verdict_code = exit_code_of(unload.verdict);
+    const auto code =
+        unload.verdict != Verdict::leak && ended_with != ExitCode::clean ? ended_with : verdict_code;
     return print_result(options_.json ? to_line(to_json(unload)) + '\n' : to_page(unload), code);
 }
 

@@ -2,7 +2,6 @@
 #include "config/config.h"
 
 #include <fstream>
-#include <sstream>
 
 #include <fmt/format.h>
 #include <toml++/toml.h>
@@ -70,9 +69,12 @@ Result<Config> load_config(const std::optional<std::string>& path) {
             return Config{};
         return fail(Error::from_errno(fmt::format("reading the configuration {}", chosen)));
     }
-    std::ostringstream text;
-    text << file.rdbuf();
-    return parse_config(text.str(), chosen);
+    std::string text;
+    for (std::string line; std::getline(file, line);)
+        text += line + '\n';
+    if (file.bad()) // a directory opens, but can't be read
+        return fail(Error::from_errno(fmt::format("reading the configuration {}", chosen)));
+    return parse_config(text, chosen);
 }
 
 } // namespace disarmd

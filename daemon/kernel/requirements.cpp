@@ -60,8 +60,8 @@ Requirement check_btf() {
 Requirement check_modules() {
     if (::access(modules_path, R_OK) == 0)
         return {"modules", true, "this kernel can load modules", ""};
-    return {"modules", false, fmt::format("{} is not there: this kernel can't load modules", modules_path),
-            "there is nothing to watch on this kernel"};
+    return {"modules", false, fmt::format("{} is not there", modules_path),
+            "mount /proc; if it is mounted, this kernel can't load modules and there is nothing to watch"};
 }
 
 // Confidentiality forbids bpf_probe_read_kernel() (security/lockdown, LOCKDOWN_BPF_READ_KERNEL).

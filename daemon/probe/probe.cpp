@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <ctime>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -20,44 +19,42 @@ constexpr std::string_view backend_name = "tracepoint";
 // A timer softirq lasts microseconds; a survey that met one is simply run again.
 constexpr int survey_attempts = 50;
 
-enum class HookKind { tracepoint, function, syscall };
+enum class HookKind { tracepoint, function };
 // What is impossible, or incomplete, without it; details are merely not told.
 enum class HookRole { verdict, tracking, detail };
 
 struct HookPlan {
     const char* program;
     HookKind kind;
-    const char* target;
+    std::vector<std::string> targets; // names it had; the first that this kernel has is taken
     HookRole role;
-    const char* purpose;
+    std::string purpose;
 };
 
-constexpr std::array hook_plans{
-    HookPlan{"on_timer_start", HookKind::tracepoint, "timer_start", HookRole::tracking, "arms"},
-    HookPlan{"on_timer_cancel", HookKind::tracepoint, "timer_cancel", HookRole::tracking, "disarms"},
-    HookPlan{"on_timer_expire_entry", HookKind::tracepoint, "timer_expire_entry", HookRole::tracking,
-             "callbacks being run"},
-    HookPlan{"on_timer_expire_exit", HookKind::tracepoint, "timer_expire_exit", HookRole::tracking,
-             "callbacks having returned"},
-    HookPlan{"on_module_load", HookKind::tracepoint, "module_load", HookRole::verdict,
-             "modules being loaded"},
-    HookPlan{"on_init_module", HookKind::function, "do_init_module", HookRole::verdict, "inits being begun"},
-    HookPlan{"on_init_module_exit", HookKind::function, "do_init_module", HookRole::verdict,
-             "inits having returned"},
-    HookPlan{"on_delete_module", HookKind::syscall, "delete_module", HookRole::detail, "unloads being begun"},
-    HookPlan{"on_delete_module_exit", HookKind::syscall, "delete_module", HookRole::detail,
-             "unloads having returned"},
-    HookPlan{"on_module_free", HookKind::tracepoint, "module_free", HookRole::verdict,
-             "modules being freed: the verdict"},
-};
-
-// The wrappers that architectures give their system calls (arch/*/include/asm/syscall_wrapper.h).
-std::string syscall_function(const KernelBtf& btf, const std::string& name) {
-    for (const char* prefix : {"__x64_sys_", "__arm64_sys_", "__se_sys_", "sys_"}) {
-        if (btf.has_function(prefix + name))
-            return prefix + name;
-    }
-    return {};
+// In the order in which they are attached: what ends a state before what begins it,
+// so that none is begun whose end nobody sees.
+const std::vector<HookPlan>& hook_plans() {
+    using enum HookKind;
+    using enum HookRole;
+    // arch/*/include/asm/syscall_wrapper.h
+    static const std::vector<std::string> delete_module{"__x64_sys_delete_module",
+                                                        "__arm64_sys_delete_module"};
+    // 6.10 (12af2b83d0b1 "mm: introduce execmem_alloc() and execmem_free()")
+    static const std::vector<std::string> memory_free{"module_memfree", "execmem_free"};
+    static const std::vector<HookPlan> plans{
+        {"on_timer_cancel", tracepoint, {"timer_cancel"}, tracking, "disarms"},
+        {"on_timer_start", tracepoint, {"timer_start"}, tracking, "arms"},
+        {"on_timer_expire_exit", tracepoint, {"timer_expire_exit"}, tracking, "callbacks having returned"},
+        {"on_timer_expire_entry", tracepoint, {"timer_expire_entry"}, tracking, "callbacks being run"},
+        {"on_module_memory_free", function, memory_free, tracking, "arms until the memory goes"},
+        {"on_init_module_exit", function, {"do_init_module"}, verdict, "inits having returned"},
+        {"on_init_module", function, {"do_init_module"}, verdict, "inits being begun"},
+        {"on_delete_module_exit", function, delete_module, detail, "unloads having returned"},
+        {"on_delete_module", function, delete_module, detail, "unloads being begun"},
+        {"on_module_load", tracepoint, {"module_load"}, verdict, "modules being loaded"},
+        {"on_module_free", tracepoint, {"module_free"}, verdict, "modules being freed: the verdict"},
+    };
+    return plans;
 }
 
 int log_libbpf(libbpf_print_level level, const char* format, va_list args) {
@@ -111,7 +108,8 @@ struct Probe::State {
     std::unique_ptr<disarmd_bpf, FreeSkeleton> skeleton;
     std::vector<std::unique_ptr<bpf_link, FreeLink>> links;
     std::unique_ptr<ring_buffer, FreeRing> ring;
-    std::vector<Hook> hooks; // in the order of hook_plans
+    std::vector<Hook> hooks;       // in the order of hook_plans()
+    std::uint64_t missed_runs = 0; // as of the last consume()
     bool has_timer_shutdown_sync = false;
     std::vector<std::string> loaded_modules; // notified, not yet handed out
 
@@ -130,30 +128,19 @@ struct Probe::State {
     }
 
     void plan_hooks(const KernelBtf& btf) {
-        for (const auto& plan : hook_plans) {
-            Hook hook{plan.target, plan.purpose, false, ""};
+        for (const auto& plan : hook_plans()) {
             bpf_program* const prog = program(plan.program);
             bpf_program__set_autoattach(prog, false);
-            bool exists = false;
-            switch (plan.kind) {
-            case HookKind::tracepoint:
-                exists = btf.has_tracepoint(plan.target);
-                break;
-            case HookKind::function:
-                exists = btf.has_function(plan.target);
-                break;
-            case HookKind::syscall:
-                const auto function = syscall_function(btf, plan.target);
-                exists = !function.empty();
-                if (exists) {
-                    hook.name = function;
-                    bpf_program__set_attach_target(prog, 0, function.c_str());
-                }
-                break;
-            }
+            const auto target = std::ranges::find_if(plan.targets, [&](const std::string& name) {
+                return plan.kind == HookKind::tracepoint ? btf.has_tracepoint(name) : btf.has_function(name);
+            });
+            const bool exists = target != plan.targets.end();
+            Hook hook{exists ? *target : plan.targets.front(), plan.purpose, false, ""};
             if (!exists) {
                 hook.why_not = "this kernel has none of that name";
                 bpf_program__set_autoload(prog, false);
+            } else if (plan.kind == HookKind::function) {
+                bpf_program__set_attach_target(prog, 0, target->c_str());
             }
             hooks.push_back(std::move(hook));
         }
@@ -197,9 +184,9 @@ Result<Probe> Probe::load(const KernelLayout& layout, const KernelBtf& btf) {
 
 Result<void> Probe::attach() {
     bool tracking_whole = true;
-    for (std::size_t i = 0; i < hook_plans.size(); ++i) {
+    for (std::size_t i = 0; i < hook_plans().size(); ++i) {
         auto& hook = state_->hooks[i];
-        bpf_program* const prog = state_->program(hook_plans[i].program);
+        bpf_program* const prog = state_->program(hook_plans()[i].program);
         if (hook.why_not.empty()) {
             bpf_link* const link = bpf_program__attach(prog);
             if (link == nullptr)
@@ -210,9 +197,9 @@ Result<void> Probe::attach() {
         }
         if (hook.attached)
             continue;
-        if (hook_plans[i].role == HookRole::verdict)
+        if (hook_plans()[i].role == HookRole::verdict)
             return fail({ENOTSUP, fmt::format("{} can't be watched: {}", hook.name, hook.why_not)});
-        if (hook_plans[i].role == HookRole::tracking)
+        if (hook_plans()[i].role == HookRole::tracking)
             tracking_whole = false;
     }
     state_->skeleton->bss->tracking_attached = tracking_whole ? 1 : 0;
@@ -252,28 +239,40 @@ int Probe::wake_fd() const {
     return ring_buffer__epoll_fd(state_->ring.get());
 }
 
-Coverage Probe::coverage() const {
-    Coverage coverage;
-    coverage.backend = backend_name;
-    coverage.tick = tick();
-    coverage.has_timer_shutdown_sync = state_->has_timer_shutdown_sync;
-    for (std::size_t i = 0; i < hook_plans.size(); ++i) {
-        const auto& hook = state_->hooks[i];
-        if (!hook.attached) {
-            if (hook_plans[i].role == HookRole::tracking)
-                coverage.unattached_hooks.push_back(hook.name);
+Result<std::uint64_t> Probe::missed_runs() const {
+    std::uint64_t missed = 0;
+    for (std::size_t i = 0; i < hook_plans().size(); ++i) {
+        if (!state_->hooks[i].attached)
             continue;
-        }
         bpf_prog_info info{};
         __u32 size = sizeof(info);
-        if (bpf_obj_get_info_by_fd(bpf_program__fd(state_->program(hook_plans[i].program)), &info, &size) ==
+        if (bpf_obj_get_info_by_fd(bpf_program__fd(state_->program(hook_plans()[i].program)), &info, &size) !=
             0)
-            coverage.missed_runs += info.recursion_misses;
+            return fail(Error::from_errno("asking whether programs missed runs"));
+        missed += info.recursion_misses;
+    }
+    return missed;
+}
+
+Result<Coverage> Probe::take_coverage() {
+    const auto missed = missed_runs();
+    if (!missed)
+        return fail(missed.error());
+    Coverage coverage;
+    coverage.backend = backend();
+    coverage.tick = tick();
+    coverage.has_timer_shutdown_sync = state_->has_timer_shutdown_sync;
+    coverage.missed_runs = *missed;
+    coverage.missed_lately = *missed != std::exchange(state_->missed_runs, *missed);
+    for (std::size_t i = 0; i < hook_plans().size(); ++i) {
+        if (!state_->hooks[i].attached && hook_plans()[i].role == HookRole::tracking)
+            coverage.unattached_hooks.push_back(state_->hooks[i].name);
     }
     return coverage;
 }
 
-Result<std::vector<Unload>> Probe::consume(const std::function<void(const std::string&)>& on_load) {
+Result<void> Probe::consume(const std::function<void(const std::string&)>& on_load,
+                            const std::function<void(Unload)>& on_unload) {
     if (const int err = ring_buffer__consume(state_->ring.get()); err < 0)
         return fail(Error::from_libbpf(err, "reading notifications"));
     for (const auto& module : std::exchange(state_->loaded_modules, {}))
@@ -288,33 +287,18 @@ Result<std::vector<Unload>> Probe::consume(const std::function<void(const std::s
         });
     if (!read)
         return fail(read.error());
+    if (records.empty())
+        return {};
     std::ranges::sort(records, {}, &abi::unload_record::id);
-
-    std::vector<Unload> unloads;
-    const Coverage seen = coverage();
+    const auto coverage = take_coverage();
+    if (!coverage)
+        return fail(coverage.error());
     for (const auto& record : records) {
+        on_unload(judge(record, *coverage));
         if (bpf_map_delete_elem(bpf_map__fd(map), &record.id) != 0)
             return fail(Error::from_errno("taking an unload record"));
-        unloads.push_back(judge(record, seen));
     }
-    return unloads;
-}
-
-Result<void> Probe::forget_disarmed(std::chrono::nanoseconds older_than) {
-    timespec now{};
-    ::clock_gettime(CLOCK_MONOTONIC, &now);
-    const auto now_ns = std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
-    const auto limit = static_cast<std::uint64_t>((now_ns - older_than).count());
-    const bpf_map* const map = state_->skeleton->maps.armed_timers;
-    std::vector<std::uint64_t> stale;
-    auto read = for_each_element<std::uint64_t, abi::tracked_timer>(
-        map, [&](std::uint64_t timer, const abi::tracked_timer& entry) {
-            if (entry.armed == 0 && entry.armed_ns < limit)
-                stale.push_back(timer);
-        });
-    for (const auto timer : stale)
-        bpf_map_delete_elem(bpf_map__fd(map), &timer);
-    return read;
+    return {};
 }
 
 Result<std::vector<ArmedTimer>> Probe::armed_timers() const {

@@ -55,13 +55,10 @@ public:
 
     // Readable when consume() has something to do.
     [[nodiscard]] int wake_fd() const;
-    // Calls on_load with the names of modules that were loaded since, then returns
-    // the unloads that were judged since, oldest first; each is returned once.
-    Result<std::vector<Unload>> consume(const std::function<void(const std::string& module)>& on_load);
-
-    // What tracking keeps of timers that have not been armed again for so long is
-    // dropped, to make room. To be called now and then while watching.
-    Result<void> forget_disarmed(std::chrono::nanoseconds older_than);
+    // Calls on_load with the name of each module that was loaded since, then on_unload
+    // with each unload that was judged since, oldest first; each is handed out once.
+    Result<void> consume(const std::function<void(const std::string& module)>& on_load,
+                         const std::function<void(Unload)>& on_unload);
 
     Result<std::vector<ArmedTimer>> armed_timers() const;
     Result<std::vector<LoadedModule>> modules() const;
@@ -76,8 +73,9 @@ private:
     struct State;
     explicit Probe(std::unique_ptr<State> state);
 
-    Coverage coverage() const;
     Result<void> attach();
+    Result<std::uint64_t> missed_runs() const;
+    Result<Coverage> take_coverage();
 
     std::unique_ptr<State> state_;
 };

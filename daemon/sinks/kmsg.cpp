@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 
+#include "base/unique_fd.h"
 #include "incident/text.h"
 
 namespace disarmd {
@@ -17,18 +18,27 @@ int priority_of(const Unload& unload) {
     return unload.verdict == Verdict::leak ? critical : warning;
 }
 
-} // namespace
-
-Result<std::unique_ptr<KmsgSink>> KmsgSink::open(const std::string& path) {
+Result<UniqueFd> open_log(const std::string& path) {
     UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY));
     if (!fd)
         return fail(Error::from_errno(fmt::format("opening {}", path)));
-    return std::unique_ptr<KmsgSink>(new KmsgSink(std::move(fd)));
+    return fd;
+}
+
+} // namespace
+
+Result<std::unique_ptr<KmsgSink>> KmsgSink::open(const std::string& path) {
+    if (auto fd = open_log(path); !fd)
+        return fail(fd.error());
+    return std::unique_ptr<KmsgSink>(new KmsgSink(path));
 }
 
 Result<void> KmsgSink::write(const Unload& unload) {
+    auto fd = open_log(path_);
+    if (!fd)
+        return fail(fd.error());
     const auto line = fmt::format("<{}>disarmd: {}\n", priority_of(unload), to_summary(unload));
-    if (::write(fd_.get(), line.data(), line.size()) < 0)
+    if (::write(fd->get(), line.data(), line.size()) < 0)
         return fail(Error::from_errno("writing to the kernel's log"));
     return {};
 }

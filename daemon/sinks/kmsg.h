@@ -3,12 +3,13 @@
 
 #include <string>
 
-#include "base/unique_fd.h"
 #include "sinks/sink.h"
 
 namespace disarmd {
 
-// One line per incident in the kernel's own log, which a crash dump preserves.
+// One line per incident in the kernel's own log, which a crash dump preserves. The
+// device is opened anew each time: the kernel limits the rate of each open file
+// (printk.devkmsg, include/linux/printk.h) and drops what exceeds it without a word.
 class KmsgSink : public Sink {
 public:
     static Result<std::unique_ptr<KmsgSink>> open(const std::string& path = "/dev/kmsg");
@@ -17,9 +18,9 @@ public:
     Result<void> write(const Unload& unload) override;
 
 private:
-    explicit KmsgSink(UniqueFd fd) : fd_(std::move(fd)) {}
+    explicit KmsgSink(std::string path) : path_(std::move(path)) {}
 
-    UniqueFd fd_;
+    std::string path_;
 };
 
 } // namespace disarmd

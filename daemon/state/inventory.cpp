@@ -18,7 +18,8 @@ bool holds(const abi::module_instance& module, std::uint64_t address) {
 std::vector<Owner> owners_from(const abi::module_instance& module, const ArmedTimer& timer) {
     unsigned bits = 0;
     if (holds(module, timer.state.callback))
-        bits |= timer.state.kind == abi::TIMER_KIND_DELAYED_WORK ? abi::OWNED_BY_WORK : abi::OWNED_BY_CALLBACK;
+        bits |=
+            timer.state.kind == abi::TIMER_KIND_DELAYED_WORK ? abi::OWNED_BY_WORK : abi::OWNED_BY_CALLBACK;
     if (holds(module, timer.timer))
         bits |= abi::OWNED_BY_OBJECT;
     return owners_of(static_cast<std::uint8_t>(bits));

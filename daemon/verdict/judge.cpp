@@ -13,11 +13,6 @@ namespace disarmd {
 
 namespace {
 
-constexpr std::uint32_t scan_gaps =
-    abi::GAP_SCAN_MOVING | abi::GAP_SCAN_BOUND | abi::GAP_SCAN_EXPIRING | abi::GAP_SCAN_UNREADABLE;
-constexpr std::uint32_t tracking_gaps =
-    abi::GAP_TRACKING_OFF | abi::GAP_TRACKING_LOST | abi::GAP_TRACKING_LATE | abi::GAP_UNCONFIRMED;
-
 struct GapText {
     std::uint32_t gap;
     std::string_view text;
@@ -28,10 +23,11 @@ constexpr std::array gap_texts{
     GapText{abi::GAP_SCAN_BOUND, "scan: a bucket of a timer wheel holds more timers than are walked"},
     GapText{abi::GAP_SCAN_EXPIRING, "scan: timers were being expired, which hang in no bucket meanwhile"},
     GapText{abi::GAP_SCAN_UNREADABLE, "scan: a timer wheel could not be read"},
-    GapText{abi::GAP_TRACKING_OFF, "tracking: not every hook was attached"},
-    GapText{abi::GAP_TRACKING_LOST, "tracking: events were lost"},
+    GapText{abi::GAP_TRACKING_LOST, "tracking: arms were lost"},
     GapText{abi::GAP_TRACKING_LATE, "tracking: began after the module was loaded, with an incomplete scan"},
-    GapText{abi::GAP_UNCONFIRMED, "tracking: a timer's list linkage kept changing while it was read"},
+    GapText{abi::GAP_HOOKS, "tracking: not every hook was attached"},
+    GapText{abi::GAP_LOST_MEANWHILE, "tracking: arms were lost while the module was being freed"},
+    GapText{abi::GAP_UNCONFIRMED, "tracking: a timer of the module was in motion until the end"},
     GapText{abi::GAP_RANGES, "the module's memory ranges could not be read"},
 };
 
@@ -66,6 +62,37 @@ PendingTimer describe(const abi::pending_timer& pending, const abi::unload_recor
     return timer;
 }
 
+Verdict verdict_of(std::uint32_t verdict) {
+    switch (verdict) {
+    case abi::VERDICT_CLEAN:
+        return Verdict::clean;
+    case abi::VERDICT_LEAK:
+        return Verdict::leak;
+    default:
+        return Verdict::inconclusive;
+    }
+}
+
+// Of a leak: who found any of the timers. Else: who looked.
+std::vector<Source> sources_of(const abi::unload_record& record, std::uint32_t gaps, Verdict verdict) {
+    unsigned bits = 0;
+    if (verdict == Verdict::leak) {
+        for (std::size_t i = 0; i < record.pending_count && i < std::size(record.pending); ++i)
+            bits |= record.pending[i].sources;
+    } else {
+        if ((gaps & abi::GAP_HOOKS) == 0)
+            bits |= abi::SOURCE_TRACKING;
+        if ((gaps & abi::GAP_SCAN_UNREADABLE) == 0)
+            bits |= abi::SOURCE_SCAN;
+    }
+    std::vector<Source> sources;
+    if ((bits & abi::SOURCE_TRACKING) != 0)
+        sources.push_back(Source::tracking);
+    if ((bits & abi::SOURCE_SCAN) != 0)
+        sources.push_back(Source::scan);
+    return sources;
+}
+
 std::vector<std::string> explain(std::uint32_t gaps, const Coverage& coverage) {
     std::vector<std::string> reasons;
     for (const auto& gap : gap_texts) {
@@ -93,10 +120,9 @@ Unload judge(const abi::unload_record& record, const Coverage& coverage) {
     std::uint32_t gaps = record.gaps;
     if (coverage.missed_runs != 0)
         gaps |= abi::GAP_TRACKING_LOST;
-    if ((gaps & abi::GAP_TRACKING_OFF) == 0)
-        unload.sources.push_back(Source::tracking);
-    if ((gaps & abi::GAP_SCAN_UNREADABLE) == 0)
-        unload.sources.push_back(Source::scan);
+    if (coverage.missed_lately)
+        gaps |= abi::GAP_LOST_MEANWHILE;
+    unload.verdict = verdict_of(abi::verdict_of(record.pending_count, gaps));
 
     unload.pending_count = record.pending_count;
     for (const auto& pending : record.pending) {
@@ -105,11 +131,7 @@ Unload judge(const abi::unload_record& record, const Coverage& coverage) {
         unload.pending.push_back(describe(pending, record, unload.outcome, coverage.tick));
     }
 
-    const bool unproven = (gaps & scan_gaps) != 0 && (gaps & tracking_gaps) != 0;
-    if (record.verdict == abi::VERDICT_LEAK)
-        unload.verdict = Verdict::leak;
-    else if (record.verdict == abi::VERDICT_CLEAN && !unproven)
-        unload.verdict = Verdict::clean;
+    unload.sources = sources_of(record, gaps, unload.verdict);
     if (unload.verdict == Verdict::inconclusive)
         unload.why_inconclusive = explain(gaps, coverage);
     unload.advice = advise(unload, coverage.has_timer_shutdown_sync);

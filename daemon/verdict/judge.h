@@ -17,12 +17,14 @@ struct Coverage {
     std::string backend;
     std::vector<std::string> unattached_hooks; // of tracking
     std::uint64_t missed_runs = 0;             // times a program was not run because it was running already
+    bool missed_lately = false;                // some of them since the last unload that was judged
     std::chrono::nanoseconds tick{0};          // a jiffy; 0: not known
     bool has_timer_shutdown_sync = false;
 };
 
 // Turns a complete record of the kernel's into the unload that is reported. Pure.
-// A verdict of clean stands only if tracking or the scan, either one, was whole.
+// The rule is the kernel programs' own (abi::verdict_of()); runs that they missed,
+// which they can't know of themselves, join the gaps here.
 Unload judge(const abi::unload_record& record, const Coverage& coverage);
 
 } // namespace disarmd

@@ -61,7 +61,7 @@ struct Unload {
     Outcome outcome = Outcome::not_unloaded;
     Verdict verdict = Verdict::inconclusive;
     std::string backend;
-    std::vector<Source> sources;
+    std::vector<Source> sources; // of a leak: that found any of it; else: that could look
     std::uint64_t lost_events = 0;
     std::vector<std::string> why_inconclusive; // empty unless that is the verdict
     std::vector<PendingTimer> pending;         // the first of pending_count

@@ -22,7 +22,7 @@ namespace disarmd::abi
 #define DISARMD_MODULE_NAME_LEN 56
 #define DISARMD_COMM_LEN	16
 #define DISARMD_SYMBOL_LEN	128
-/* Two layouts up to 6.3, MOD_MEM_NUM_TYPES (7) from 6.4, one more for per-CPU data. */
+/* Two layouts up to 6.3, MOD_MEM_NUM_TYPES (7) from 6.4. */
 #define DISARMD_MODULE_RANGES 8
 /* Timers described in one unload record; further ones are counted only. */
 #define DISARMD_PENDING_MAX 64
@@ -78,22 +78,44 @@ enum unload_verdict {
 	VERDICT_INCONCLUSIVE = 2,
 };
 
-/* What kept a source from being whole when a verdict was computed. */
+/* What kept a verdict, or one of its two sources, from being whole. */
 enum verdict_gap {
-	GAP_SCAN_MOVING = 1,	 /* a bucket changed under the scan at every attempt */
-	GAP_SCAN_BOUND = 2,	 /* a bucket was longer than the scan's bound */
-	GAP_SCAN_EXPIRING = 4,	 /* timers were being expired: some hang in no bucket */
-	GAP_SCAN_UNREADABLE = 8, /* a wheel or a timer could not be read */
-	GAP_TRACKING_OFF = 16,	 /* not every tracking program was attached */
-	GAP_TRACKING_LOST = 32,	 /* arms were lost; see enum loss */
-	GAP_TRACKING_LATE = 64,	 /* the start-up scan had not seen every timer armed before */
-	GAP_UNCONFIRMED = 128,	 /* a tracked timer's list linkage was in flux */
-	GAP_RANGES = 256,	 /* the module's memory could not be told */
+	GAP_SCAN_MOVING = 1,	  /* a bucket changed under the scan at every attempt */
+	GAP_SCAN_BOUND = 2,	  /* a bucket was longer than the scan's bound */
+	GAP_SCAN_EXPIRING = 4,	  /* timers were being expired: some hang in no bucket */
+	GAP_SCAN_UNREADABLE = 8,  /* a wheel or a timer could not be read */
+	GAP_TRACKING_LOST = 16,	  /* arms were lost since the module was loaded; see enum loss */
+	GAP_TRACKING_LATE = 32,	  /* the start-up scan had not seen every timer armed before */
+	GAP_HOOKS = 64,		  /* not every tracking program was attached */
+	GAP_LOST_MEANWHILE = 128, /* arms were lost while the module was being freed */
+	GAP_UNCONFIRMED = 256,	  /* a tracked timer was in motion until the end */
+	GAP_RANGES = 512,	  /* the module's memory could not be told */
 };
+
+#define SCAN_GAPS     (GAP_SCAN_MOVING | GAP_SCAN_BOUND | GAP_SCAN_EXPIRING | GAP_SCAN_UNREADABLE)
+#define TRACKING_GAPS (GAP_TRACKING_LOST | GAP_TRACKING_LATE)
+/*
+ * These spoil a verdict whatever the scan saw: a timer that moves between buckets,
+ * or is armed after they were read, is known to tracking alone.
+ */
+#define VERDICT_GAPS (GAP_HOOKS | GAP_LOST_MEANWHILE | GAP_UNCONFIRMED | GAP_RANGES)
+
+/*
+ * The rule of every verdict. What was armed before the free began is known to a
+ * whole scan or to whole tracking, either alone; what happens meanwhile, to tracking.
+ */
+static inline __u32 verdict_of(__u32 pending_count, __u32 gaps)
+{
+	if (pending_count)
+		return VERDICT_LEAK;
+	if ((gaps & VERDICT_GAPS) || ((gaps & SCAN_GAPS) && (gaps & TRACKING_GAPS)))
+		return VERDICT_INCONCLUSIVE;
+	return VERDICT_CLEAN;
+}
 
 /* Counted failures of the kernel programs, since they were loaded. */
 enum loss {
-	LOSS_TIMER_MAP = 0,  /* an arm could not be stored: the map of armed timers was full */
+	LOSS_TIMER_MAP = 0,  /* an arm could not be stored: the map was full or its lock taken */
 	LOSS_MODULE_MAP = 1, /* a module load could not be stored */
 	LOSS_UNLOAD_MAP = 2, /* an unload could not be stored: its verdict is lost */
 	LOSS_NOTIFY = 3,     /* a notification was dropped; the map still holds the record */
@@ -125,7 +147,7 @@ struct tracked_timer {
 	__u64 callback; /* of a delayed_work: its work function */
 	__u64 expires;
 	__u64 armed_ns; /* 0: found armed by the start-up scan */
-	__u64 reported; /* id of the unload record that already names it */
+	__u64 reported; /* id of the unload record that names it; 0: none since the last arm */
 	__u32 armed_pid;
 	__u32 armed_cpu;
 	char armed_comm[DISARMD_COMM_LEN];
@@ -168,8 +190,8 @@ struct unload_record {
 	__u64 freed_ns;
 	__u64 begun_ns; /* delete_module entered; 0: not seen, or the free follows a failed init */
 	__u64 loaded_ns;
-	__u64 jiffies; /* at freed_ns */
-	__u64 tracking_losses;
+	__u64 jiffies;	       /* at freed_ns */
+	__u64 tracking_losses; /* lost arms since the programs were loaded, at freed_ns */
 	__u32 pid;
 	__u32 complete;	     /* 1 once every other field is final */
 	__u32 verdict;	     /* enum unload_verdict */

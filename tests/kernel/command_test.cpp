@@ -64,8 +64,9 @@ TEST_P(Command, doctor_finds_every_hook) {
         EXPECT_EQ(hook["attached"], true) << hook;
         names.push_back(hook["name"]);
     }
-    for (const auto* name : {"timer_start", "timer_cancel", "timer_expire_entry", "timer_expire_exit",
-                             "module_load", "module_free", "do_init_module", "__x64_sys_delete_module"})
+    for (const auto* name :
+         {"timer_start", "timer_cancel", "timer_expire_entry", "timer_expire_exit", "module_load",
+          "module_free", "do_init_module", "module_memfree", "__x64_sys_delete_module"})
         EXPECT_NE(std::ranges::find(names, name), names.end()) << name;
 }
 
@@ -106,7 +107,7 @@ TEST_P(Command, watch_ends_in_time_or_when_interrupted_and_leaves_nothing) {
         start_watch zoo_nothing
         kill -KILL $watch_pid
         wait $watch_pid
-        report attached_while_watching test "$while_watching" -ge "$((before + 10))"
+        report attached_while_watching test "$while_watching" -ge "$((before + 11))"
         no_more_programs() { test "$(programs)" = "$before"; }
         report nothing_left await no_more_programs
     )sh");
@@ -155,6 +156,34 @@ TEST_P(Command, worst_of_several_unloads_counts) {
     EXPECT_EQ(result["exit"], 1) << result;
     EXPECT_EQ(result["out"]["verdict"], "leak");
     EXPECT_EQ(result["out"]["pending"].size(), 1U);
+}
+
+// An end before its time is told, whatever was seen until then; a leak outweighs it.
+TEST_P(Command, cut_short_is_never_clean) {
+    const auto guest = run_guest({GetParam()}, R"sh(
+        report clean_then_timeout disarmd --watch-unload zoo_nothing --timeout 4 --json -- \
+            sh -c 'insmod /modules/zoo_nothing.ko; rmmod zoo_nothing; exec sleep 60'
+        report leak_then_timeout disarmd --watch-unload zoo_timer_alloc --timeout 4 --json -- \
+            sh -c 'insmod /modules/zoo_timer_alloc.ko; rmmod zoo_timer_alloc; exec sleep 60'
+        # While it is stopped, more modules are unloaded than there is room for verdicts.
+        start_watch zoo_nothing
+        kill -STOP $watch_pid
+        for i in $(seq 40); do
+            insmod /modules/zoo_user.ko end=never && rmmod zoo_user
+        done
+        insmod /modules/zoo_nothing.ko; rmmod zoo_nothing
+        kill -CONT $watch_pid
+        await grep -q 'was loaded' /tmp/report.err
+        kill -INT $watch_pid
+        end_watch lost
+    )sh");
+    EXPECT_EQ(find(guest, "clean_then_timeout")["exit"], 124) << guest.console;
+    EXPECT_EQ(find(guest, "leak_then_timeout")["exit"], 1) << guest.console;
+    EXPECT_EQ(find(guest, "leak_then_timeout")["out"]["verdict"], "leak");
+    const Json& lost = find(guest, "lost");
+    EXPECT_EQ(lost["exit"], 3) << lost;
+    EXPECT_EQ(lost["out"]["verdict"], "inconclusive") << lost;
+    EXPECT_EQ(lost["out"]["why_inconclusive"], Json({"the verdicts of some unloads could not be stored"}));
 }
 
 TEST_P(Command, two_watches_at_once_agree) {

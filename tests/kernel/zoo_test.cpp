@@ -68,6 +68,7 @@ std::vector<Leak> leaks() {
          {{"timer", "zoo_many_static_fn", both},
           {"timer", "zoo_many_alloc_fn", {"callback"}},
           {"delayed_work", "zoo_many_dwork_fn", {"object", "work"}}}},
+        {"armed_by_parameter", "zoo_arm_param", "arm=1", {{"timer", "zoo_arm_param_fn", both}}},
         {"longest_name", longest_name, "", {{"timer", "zoo_longest_name_fn", both}}},
     };
 }
@@ -224,14 +225,35 @@ TEST_P(Zoo, periodic_timer_is_reported) {
         "", "zoo_timer_periodic", "", {{"timer", "zoo_timer_periodic_fn", {"callback", "object"}}}};
     const auto guest =
         run_guest({GetParam()}, "watch zoo_timer_periodic 'insmod /modules/zoo_timer_periodic.ko "
-                                "period_ms=5000; rmmod zoo_timer_periodic'");
+                                "period_ms=10000; rmmod zoo_timer_periodic'");
     ASSERT_GE(guest.results.size(), 1U) << guest.console;
     expect_leak(guest.results[0], leak, "freed", "unknown");
     if (HasFatalFailure())
         return;
     const Json& timer = guest.results[0]["out"]["pending"][0];
-    EXPECT_LE(timer["expires_in_ms"], 5000);
+    EXPECT_LE(timer["expires_in_ms"], 10000);
     EXPECT_EQ(timer["armed"]["context"], "callback");
+}
+
+// Armed by a work item that was left running, after the verdict's first look.
+TEST_P(Zoo, timer_armed_while_being_freed_is_reported) {
+    const auto guest =
+        run_guest({GetParam()}, "watch zoo_arm_late 'insmod /modules/zoo_arm_late.ko; rmmod zoo_arm_late'");
+    ASSERT_EQ(guest.results.size(), 1U) << guest.console;
+    ASSERT_EQ(guest.console.find("proves nothing"), std::string::npos) << guest.console;
+    const Json& result = guest.results[0];
+    EXPECT_EQ(result["exit"], 1) << guest.console;
+    const Json& report = result["out"];
+    EXPECT_EQ(report["verdict"], "leak");
+    EXPECT_EQ(report["sources"], Json({"tracking"}));
+    ASSERT_EQ(report["pending"].size(), 1U) << report;
+    const Json& timer = report["pending"][0];
+    EXPECT_EQ(timer["symbol"], "zoo_arm_late_fn [zoo_arm_late]");
+    EXPECT_EQ(timer["kind"], "timer");
+    EXPECT_EQ(timer["owned_by"], Json({"callback", "object"}));
+    EXPECT_EQ(timer["armed"]["context"], "task");
+    EXPECT_TRUE(timer["armed"]["comm"].get<std::string>().starts_with("kworker/")) << timer;
+    expect_plausible_expiry(timer, delay_ms + 1000);
 }
 
 TEST_P(Zoo, failed_init_is_reported) {
@@ -315,6 +337,7 @@ constexpr Twins clean_twins[] = {
     {"zoo_rearm_self", "delete expire never shutdown"},
     {"zoo_callback_running", "delete expire never shutdown"},
     {"zoo_many", "delete expire never"},
+    {"zoo_arm_late", "delete expire never"},
     {"zoo_user", "delete expire never shutdown"},
     {longest_name, "delete expire never shutdown"},
 };
@@ -328,6 +351,7 @@ TEST_P(ZooTwins, are_clean) {
                               "    watch {0} \"insmod /modules/{0}.ko delay_ms=200 end=$end && rmmod {0}\"\n"
                               "done",
                               twins.module, twins.ends));
+    EXPECT_EQ(guest.console.find("proves nothing"), std::string::npos) << guest.console;
     const std::string ends = twins.ends;
     EXPECT_EQ(guest.results.size(), static_cast<std::size_t>(std::ranges::count(ends, ' ') + 1))
         << guest.console;
