@@ -95,8 +95,7 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
             ->type_name("SEC")
             ->check(CLI::Range(0.001, 1e9))
             ->needs(watch_option);
-    auto* const json_option =
-        app.add_flag("--json", watch.json, "print one JSON object instead of text")->needs(watch_option);
+    app.add_flag("--json", watch.json, "print one JSON object instead of text")->needs(watch_option);
 
     RunOptions run;
     auto* const run_command = app.add_subcommand("run", "the service, in the foreground (the default)");
@@ -136,9 +135,10 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
     if (dashes != arguments.end() && command.empty())
         return fail({EINVAL, fmt::format("-- wants a COMMAND after it ({})", see_help)});
 
+    if (run.config && (!watch_option->empty() || list_command->parsed() || doctor_command->parsed()))
+        return fail({EINVAL, fmt::format("--config goes with run only ({})", see_help)});
+
     if (!watch_option->empty()) {
-        if (run.config)
-            return fail({EINVAL, fmt::format("--config goes with run only ({})", see_help)});
         auto name = parse_module_name(watched);
         if (!name)
             return fail(name.error());
@@ -148,7 +148,6 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
         if (!timeout_option->empty())
             watch.timeout = std::chrono::duration_cast<std::chrono::microseconds>(
                 std::chrono::duration<double>(timeout_seconds));
-        watch.json = !json_option->empty();
         watch.command = std::move(command);
         options.command = std::move(watch);
     } else if (list_command->parsed()) {

@@ -37,7 +37,7 @@ Result<std::uint32_t> parse_possible_cpus(std::string_view list) {
     last = first;
     if (parsed.ec == std::errc{} && parsed.ptr != end && *parsed.ptr == '-')
         parsed = std::from_chars(parsed.ptr + 1, end, last);
-    if (parsed.ec != std::errc{} || parsed.ptr != end || first != 0)
+    if (parsed.ec != std::errc{} || parsed.ptr != end || first != 0 || last == UINT32_MAX)
         return fail({ENOTSUP, fmt::format("the possible CPUs are \"{}\"; only a list without holes, from 0, "
                                           "can be scanned",
                                           list)});

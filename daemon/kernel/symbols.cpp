@@ -34,7 +34,7 @@ std::optional<SymbolLine> parse_symbol_line(std::string_view line) {
     symbol.name = tail.substr(0, tab);
     if (tab != std::string_view::npos) {
         tail.remove_prefix(tab + 1);
-        if (tail.size() < 2 || tail.front() != '[' || tail.back() != ']')
+        if (tail.size() < 3 || tail.front() != '[' || tail.back() != ']')
             return std::nullopt;
         symbol.module = tail.substr(1, tail.size() - 2);
     }

@@ -15,7 +15,14 @@ bool holds(const abi::module_instance& module, std::uint64_t address) {
         module.ranges, [&](const abi::memory_range& range) { return address - range.start < range.size; });
 }
 
+// Left by a module that was at the same address before; the rule is bpf/scan.h's, is_orphan().
+bool is_orphan(const abi::module_instance& module, const abi::tracked_timer& timer) {
+    return timer.reported != 0 || (timer.armed_ns == 0 && module.loaded_ns != 0);
+}
+
 std::vector<Owner> owners_from(const abi::module_instance& module, const ArmedTimer& timer) {
+    if (is_orphan(module, timer.state))
+        return {};
     unsigned bits = 0;
     if (holds(module, timer.state.callback))
         bits |=

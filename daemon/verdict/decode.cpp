@@ -43,7 +43,13 @@ ArmContext context_of(std::uint8_t context) {
 std::chrono::nanoseconds time_to_expiry(std::uint64_t expires, std::uint64_t jiffies,
                                         std::chrono::nanoseconds tick) {
     const auto distance = static_cast<std::int64_t>(expires - jiffies);
-    return distance > 0 ? tick * distance : std::chrono::nanoseconds(0);
+    if (distance <= 0)
+        return std::chrono::nanoseconds(0);
+    std::chrono::nanoseconds::rep ns = 0;
+    // MAX_JIFFY_OFFSET and the like mean "never".
+    if (__builtin_mul_overflow(distance, tick.count(), &ns))
+        return std::chrono::nanoseconds::max();
+    return std::chrono::nanoseconds(ns);
 }
 
 } // namespace disarmd

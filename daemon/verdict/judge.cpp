@@ -122,7 +122,12 @@ Unload judge(const abi::unload_record& record, const Coverage& coverage) {
         gaps |= abi::GAP_TRACKING_LOST;
     if (coverage.missed_lately)
         gaps |= abi::GAP_LOST_MEANWHILE;
+    if (!coverage.unattached_hooks.empty())
+        gaps |= abi::GAP_HOOKS;
     unload.verdict = verdict_of(abi::verdict_of(record.pending_count, gaps));
+    // The kernel's word stands but for what it could not know.
+    if (unload.verdict == Verdict::clean && record.verdict != abi::VERDICT_CLEAN)
+        unload.verdict = Verdict::inconclusive;
 
     unload.pending_count = record.pending_count;
     for (const auto& pending : record.pending) {

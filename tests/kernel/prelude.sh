@@ -31,9 +31,11 @@ watch() {
 
 # start_watch MODULE OPTION...: in the background; returns once it is READY. $watch_pid is its pid.
 start_watch() {
+	# The last one's READY would be taken for this one's.
+	rm -f /tmp/report.out /tmp/report.err
 	disarmd --watch-unload "$@" --json >/tmp/report.out 2>/tmp/report.err &
 	watch_pid=$!
-	await grep -q ^READY /tmp/report.err
+	await grep -qs ^READY /tmp/report.err
 }
 
 # end_watch NAME: waits for it to end, and reports.
