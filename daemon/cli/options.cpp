@@ -36,7 +36,7 @@ class HelpFormatter : public CLI::Formatter {
 public:
     std::string make_usage(const CLI::App* app, std::string name) const override {
         if (app->get_parent() != nullptr)
-            return CLI::Formatter::make_usage(app, name);
+            return CLI::Formatter::make_usage(app, "disarmd " + name);
         return "Usage: disarmd [run] [--config FILE]\n"
                "       disarmd --watch-unload MODULE [--timeout SEC] [--json] [-- COMMAND ARG...]\n"
                "       disarmd list [--module M] [--json]\n"

@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 #include <toml++/toml.h>
 
+#include "base/text.h"
+
 namespace disarmd {
 
 namespace {
@@ -32,7 +34,7 @@ Result<void> read_sinks(const std::string& path, const toml::table& table, Confi
         else if (key == "json_file")
             taken = take<std::string>(path, node, "sinks.json_file", "a string", sinks.json_file);
         else
-            return fail(error_at(path, node, fmt::format("unknown key sinks.{}", key.str())));
+            return fail(error_at(path, node, fmt::format("unknown key sinks.{}", printable(key.str()))));
         if (!taken)
             return taken;
     }
@@ -52,7 +54,7 @@ Result<Config> parse_config(std::string_view text, const std::string& path) {
     for (const auto& [key, node] : document) {
         const auto* const table = node.as_table();
         if (key != "sinks")
-            return fail(error_at(path, node, fmt::format("unknown key {}", key.str())));
+            return fail(error_at(path, node, fmt::format("unknown key {}", printable(key.str()))));
         if (table == nullptr)
             return fail(error_at(path, node, "sinks must be a table: [sinks]"));
         if (auto read = read_sinks(path, *table, config.sinks); !read)

@@ -101,6 +101,8 @@ std::vector<std::string> explain(std::uint32_t gaps, const Coverage& coverage) {
     }
     for (const auto& hook : coverage.unattached_hooks)
         reasons.push_back(fmt::format("tracking: {} is not attached", hook));
+    if (reasons.empty())
+        reasons.emplace_back("the kernel programs gave no verdict that this disarmd knows");
     return reasons;
 }
 

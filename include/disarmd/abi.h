@@ -95,20 +95,16 @@ enum verdict_gap {
 #define SCAN_GAPS     (GAP_SCAN_MOVING | GAP_SCAN_BOUND | GAP_SCAN_EXPIRING | GAP_SCAN_UNREADABLE)
 #define TRACKING_GAPS (GAP_TRACKING_LOST | GAP_TRACKING_LATE)
 /*
- * These spoil a verdict whatever the scan saw: a timer that moves between buckets,
- * or is armed after they were read, is known to tracking alone.
- */
-#define VERDICT_GAPS (GAP_HOOKS | GAP_LOST_MEANWHILE | GAP_UNCONFIRMED | GAP_RANGES)
-
-/*
  * The rule of every verdict. What was armed before the free began is known to a
- * whole scan or to whole tracking, either alone; what happens meanwhile, to tracking.
+ * whole scan or to whole tracking, either alone. What moves between buckets, or is
+ * armed after they were read, is known to tracking alone: every other gap spoils a
+ * verdict whatever the scan saw.
  */
 static inline __u32 verdict_of(__u32 pending_count, __u32 gaps)
 {
 	if (pending_count)
 		return VERDICT_LEAK;
-	if ((gaps & VERDICT_GAPS) || ((gaps & SCAN_GAPS) && (gaps & TRACKING_GAPS)))
+	if ((gaps & ~(SCAN_GAPS | TRACKING_GAPS)) || ((gaps & SCAN_GAPS) && (gaps & TRACKING_GAPS)))
 		return VERDICT_INCONCLUSIVE;
 	return VERDICT_CLEAN;
 }

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/text.h"
+
+#include <ostream>
+
+#include <gtest/gtest.h>
+
+namespace disarmd {
+namespace {
+
+using namespace std::chrono_literals;
+
+TEST(Printable, leaves_printable_ascii_alone) {
+    EXPECT_EQ(printable(" nf_conntrack-2 [m]/.~"), " nf_conntrack-2 [m]/.~");
+    EXPECT_EQ(printable(""), "");
+}
+
+TEST(Printable, escapes_what_could_end_a_line_or_steer_a_terminal) {
+    EXPECT_EQ(printable("a\nb\r\t"), "a\\x0ab\\x0d\\x09");
+    EXPECT_EQ(printable("\x1b[31m"), "\\x1b[31m");
+    EXPECT_EQ(printable(std::string_view("a\0b", 3)), "a\\x00b");
+}
+
+TEST(Printable, escapes_the_backslash_so_that_an_escape_cant_be_forged) {
+    EXPECT_EQ(printable("\\x0a"), "\\x5cx0a");
+}
+
+TEST(Printable, escapes_every_byte_outside_ascii) {
+    EXPECT_EQ(printable("\xc3\xa9"), "\\xc3\\xa9");
+    EXPECT_EQ(printable("\x80\xff"), "\\x80\\xff");
+}
+
+TEST(Printable, draws_the_line_right_at_both_ends_of_printable_ascii) {
+    EXPECT_EQ(printable("\x1f\x20\x7e\x7f"), "\\x1f ~\\x7f");
+}
+
+TEST(Printable, yields_printable_ascii_for_every_byte) {
+    for (int byte = 0; byte < 256; ++byte) {
+        const auto text = printable(std::string(1, static_cast<char>(byte)));
+        ASSERT_TRUE(text.size() == 1 || text.size() == 4) << byte;
+        for (const char c : text)
+            ASSERT_TRUE(c >= 0x20 && c < 0x7f) << byte;
+    }
+}
+
+struct DurationCase {
+    std::chrono::nanoseconds duration;
+    std::string_view text;
+
+    friend void PrintTo(const DurationCase& value, std::ostream* out) { *out << value.text; }
+};
+
+class DurationText : public testing::TestWithParam<DurationCase> {};
+
+TEST_P(DurationText, is_short_and_has_its_unit) {
+    EXPECT_EQ(duration_text(GetParam().duration), GetParam().text);
+}
+
+INSTANTIATE_TEST_SUITE_P(units, DurationText,
+                         testing::Values(DurationCase{0ns, "0 us"}, DurationCase{850us, "850 us"},
+                                         DurationCase{999us, "999 us"}, DurationCase{1ms, "1.0 ms"},
+                                         DurationCase{12'340us, "12.3 ms"},
+                                         DurationCase{999'900us, "999.9 ms"}, DurationCase{1s, "1.0 s"},
+                                         DurationCase{59'900ms, "59.9 s"}, DurationCase{599'900ms, "599.9 s"},
+                                         DurationCase{10min, "10 min"}, DurationCase{59min + 59s, "59 min"},
+                                         DurationCase{1h, "1 h 0 min"}, DurationCase{125min, "2 h 5 min"},
+                                         DurationCase{50h + 1min, "50 h 1 min"}));
+
+TEST(CountText, has_a_plural_but_for_one) {
+    EXPECT_EQ(count_text(0, "timer"), "0 timers");
+    EXPECT_EQ(count_text(1, "timer"), "1 timer");
+    EXPECT_EQ(count_text(2, "timer"), "2 timers");
+    EXPECT_EQ(count_text(11, "unload"), "11 unloads");
+}
+
+TEST(AddressText, always_has_16_digits) {
+    EXPECT_EQ(address_text(0), "0x0000000000000000");
+    EXPECT_EQ(address_text(0x1f0c0), "0x000000000001f0c0");
+    EXPECT_EQ(address_text(0xffffffffc0a3e000), "0xffffffffc0a3e000");
+    EXPECT_EQ(address_text(UINT64_MAX), "0xffffffffffffffff");
+}
+
+} // namespace
+} // namespace disarmd

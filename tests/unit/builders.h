@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <ostream>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <disarmd/abi.h>
+
+#include "state/inventory.h"
+#include "verdict/judge.h"
+#include "verdict/unload.h"
+
+namespace disarmd {
+
+// For the messages of failed expectations.
+inline void PrintTo(TimerKind word, std::ostream* out) {
+    *out << name_of(word);
+}
+inline void PrintTo(ArmContext word, std::ostream* out) {
+    *out << name_of(word);
+}
+inline void PrintTo(Owner word, std::ostream* out) {
+    *out << name_of(word);
+}
+inline void PrintTo(Source word, std::ostream* out) {
+    *out << name_of(word);
+}
+inline void PrintTo(Verdict word, std::ostream* out) {
+    *out << name_of(word);
+}
+inline void PrintTo(Outcome word, std::ostream* out) {
+    *out << name_of(word);
+}
+inline void PrintTo(Cause word, std::ostream* out) {
+    *out << name_of(word);
+}
+
+} // namespace disarmd
+
+// Plain, whole facts that a test changes in the one place that it is about.
+namespace disarmd::test {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+using std::chrono::nanoseconds;
+using std::chrono::seconds;
+
+inline constexpr std::uint64_t module_base = 0xffffffffc0a00000;
+inline constexpr std::uint64_t timer_address = 0xffffffffc0a03040;
+inline constexpr std::uint64_t callback_address = 0xffffffffc0a01000;
+inline constexpr std::uint64_t heap_address = 0xffff888001234560;
+
+// Text that fills the field leaves no room for a NUL, and then there is none.
+template <std::size_t size>
+void set_text(char (&field)[size], std::string_view text) { // NOLINT(modernize-avoid-c-arrays): the ABI's
+    std::fill_n(field, size, '\0');
+    std::copy_n(text.data(), std::min(text.size(), size), field);
+}
+
+// An armed timer_list of module m, 1234 jiffies before it fires, armed 2 s before the free.
+inline abi::pending_timer pending_in_kernel() {
+    abi::pending_timer pending{};
+    pending.timer = timer_address;
+    pending.callback = callback_address;
+    pending.expires = 101'234;
+    pending.armed_ns = 8'000'000'000;
+    pending.armed_pid = 321;
+    pending.armed_cpu = 3;
+    set_text(pending.armed_comm, "insmod");
+    pending.kind = abi::TIMER_KIND_TIMER;
+    pending.armed_context = abi::ARM_CONTEXT_TASK;
+    pending.owned_by = abi::OWNED_BY_CALLBACK | abi::OWNED_BY_OBJECT;
+    pending.state = abi::PENDING_ARMED;
+    pending.sources = abi::SOURCE_TRACKING;
+    set_text(pending.symbol, "m_cb [m]");
+    return pending;
+}
+
+// Module m, deleted by rmmod, with nothing pending and no gap.
+inline abi::unload_record unload_in_kernel() {
+    abi::unload_record record{};
+    record.id = 10'000'000'000;
+    record.freed_ns = 10'000'000'000;
+    record.begun_ns = 9'998'500'000;
+    record.loaded_ns = 1'000'000'000;
+    record.jiffies = 100'000;
+    record.pid = 42;
+    record.complete = 1;
+    record.verdict = abi::VERDICT_CLEAN;
+    record.ranges[0] = {module_base, 0x4000};
+    set_text(record.comm, "rmmod");
+    set_text(record.module, "m");
+    return record;
+}
+
+// As the kernel's next_pending() does: what does not fit is only counted.
+inline void add_pending(abi::unload_record& record, const abi::pending_timer& pending) {
+    if (record.pending_count < DISARMD_PENDING_MAX)
+        record.pending[record.pending_count] = pending;
+    ++record.pending_count;
+    record.verdict = abi::VERDICT_LEAK;
+}
+
+inline abi::unload_record leak_in_kernel() {
+    auto record = unload_in_kernel();
+    add_pending(record, pending_in_kernel());
+    return record;
+}
+
+// Everything attached, nothing missed, 1000 jiffies a second.
+inline Coverage whole_coverage() {
+    Coverage coverage;
+    coverage.backend = "tracepoint";
+    coverage.tick = milliseconds(1);
+    coverage.has_timer_shutdown_sync = true;
+    return coverage;
+}
+
+inline PendingTimer pending_timer() {
+    PendingTimer timer;
+    timer.kind = TimerKind::timer;
+    timer.timer = timer_address;
+    timer.callback = callback_address;
+    timer.symbol = "m_cb [m]";
+    timer.owned_by = {Owner::callback, Owner::object};
+    timer.cause = Cause::never_deleted;
+    timer.expires_in = microseconds(1'234'500);
+    timer.armed = Arm{seconds(2), 321, "insmod", 3, ArmContext::task, {}};
+    return timer;
+}
+
+inline Unload clean_unload() {
+    Unload unload;
+    unload.module = "m";
+    unload.outcome = Outcome::freed;
+    unload.verdict = Verdict::clean;
+    unload.backend = "tracepoint";
+    unload.sources = {Source::tracking, Source::scan};
+    unload.pid = 42;
+    unload.comm = "rmmod";
+    unload.duration = microseconds(1500);
+    return unload;
+}
+
+inline Unload leaking_unload() {
+    auto unload = clean_unload();
+    unload.verdict = Verdict::leak;
+    unload.pending = {pending_timer()};
+    unload.pending_count = 1;
+    unload.advice = "call timer_shutdown_sync() for m_cb [m] in the exit function";
+    return unload;
+}
+
+inline Unload inconclusive_unload() {
+    auto unload = clean_unload();
+    unload.verdict = Verdict::inconclusive;
+    unload.sources = {Source::scan};
+    unload.lost_events = 7;
+    unload.why_inconclusive = {"tracking: events were lost", "scan: a timer wheel could not be read"};
+    return unload;
+}
+
+inline Unload not_unloaded() {
+    Unload unload;
+    unload.module = "m";
+    unload.backend = "tracepoint";
+    return unload;
+}
+
+// A module that was loaded before anyone watched, with one range.
+inline LoadedModule loaded_module(std::string_view name, std::uint64_t start, std::uint64_t size) {
+    LoadedModule module{start, {}};
+    module.instance.ranges[0] = {start, size};
+    set_text(module.instance.name, name);
+    return module;
+}
+
+// A timer_list that the start-up scan found armed.
+inline ArmedTimer armed_timer(std::uint64_t timer, std::uint64_t callback, std::uint64_t expires = 0) {
+    ArmedTimer armed{timer, {}};
+    armed.state.callback = callback;
+    armed.state.expires = expires;
+    armed.state.kind = abi::TIMER_KIND_TIMER;
+    armed.state.armed = 1;
+    return armed;
+}
+
+// An empty folder, removed with everything in it.
+class TemporaryFolder {
+public:
+    TemporaryFolder() {
+        std::string name = std::filesystem::temp_directory_path() / "disarmd-test-XXXXXX";
+        if (::mkdtemp(name.data()) == nullptr)
+            throw std::runtime_error("mkdtemp: " + name);
+        path_ = name;
+    }
+    TemporaryFolder(const TemporaryFolder&) = delete;
+    TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+    ~TemporaryFolder() {
+        std::error_code ignored;
+        std::filesystem::remove_all(path_, ignored);
+    }
+
+    [[nodiscard]] std::string path() const { return path_.string(); }
+    [[nodiscard]] std::string file(std::string_view name) const { return (path_ / name).string(); }
+
+private:
+    std::filesystem::path path_;
+};
+
+inline std::string content_of(const std::string& path) {
+    std::ostringstream text;
+    text << std::ifstream(path).rdbuf();
+    return text.str();
+}
+
+inline void write_file(const std::string& path, std::string_view text) {
+    std::ofstream(path) << text;
+}
+
+inline std::vector<std::string> lines_of(const std::string& text) {
+    std::vector<std::string> lines;
+    for (std::size_t start = 0; start < text.size();) {
+        const auto end = std::min(text.find('\n', start), text.size());
+        lines.push_back(text.substr(start, end - start));
+        start = end + 1;
+    }
+    return lines;
+}
+
+} // namespace disarmd::test

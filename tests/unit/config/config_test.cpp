@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/config.h"
+
+#include <filesystem>
+#include <ostream>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "builders.h"
+
+namespace disarmd {
+namespace {
+
+using testing::HasSubstr;
+using testing::Optional;
+using testing::StartsWith;
+
+TEST(ParseConfig, of_nothing_has_the_defaults) {
+    for (const std::string_view text : {"", "\n\n", "# a comment\n", "[sinks]\n"}) {
+        const auto config = parse_config(text, "c.toml");
+        ASSERT_TRUE(config) << config.error().text();
+        EXPECT_TRUE(config->sinks.kmsg) << text;
+        EXPECT_EQ(config->sinks.json_file, std::nullopt) << text;
+    }
+}
+
+TEST(ParseConfig, takes_every_key) {
+    const auto config =
+        parse_config("[sinks]\nkmsg = false\njson_file = \"/var/log/disarmd.json\"\n", "c.toml");
+    ASSERT_TRUE(config) << config.error().text();
+    EXPECT_FALSE(config->sinks.kmsg);
+    EXPECT_THAT(config->sinks.json_file, Optional(std::string("/var/log/disarmd.json")));
+}
+
+TEST(ParseConfig, keeps_the_defaults_of_keys_that_are_not_given) {
+    const auto config = parse_config("sinks.json_file = \"x\"\n", "c.toml");
+    ASSERT_TRUE(config) << config.error().text();
+    EXPECT_TRUE(config->sinks.kmsg);
+    EXPECT_THAT(config->sinks.json_file, Optional(std::string("x")));
+}
+
+struct RefusedCase {
+    std::string_view text;
+    std::string_view error;
+
+    friend void PrintTo(const RefusedCase& value, std::ostream* out) { *out << value.error; }
+};
+
+class RefusedConfig : public testing::TestWithParam<RefusedCase> {};
+
+TEST_P(RefusedConfig, is_told_with_its_line) {
+    const auto config = parse_config(GetParam().text, "c.toml");
+    ASSERT_FALSE(config);
+    EXPECT_EQ(config.error().code(), EINVAL);
+    EXPECT_EQ(config.error().text(), GetParam().error);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    keys_and_types, RefusedConfig,
+    testing::Values(
+        RefusedCase{"\nkmsg = true\n", "c.toml:2: unknown key kmsg"},
+        RefusedCase{"# x\n\n[sink]\nkmsg = true\n", "c.toml:3: unknown key sink"},
+        RefusedCase{"[sinks]\nkmsg = true\nsyslog = true\n", "c.toml:3: unknown key sinks.syslog"},
+        RefusedCase{"[sinks]\nKmsg = true\n", "c.toml:2: unknown key sinks.Kmsg"},
+        RefusedCase{"[sinks.kmsg]\n", "c.toml:1: sinks.kmsg must be true or false"},
+        RefusedCase{"[sinks]\nkmsg = \"yes\"\n", "c.toml:2: sinks.kmsg must be true or false"},
+        RefusedCase{"[sinks]\nkmsg = 1\n", "c.toml:2: sinks.kmsg must be true or false"},
+        RefusedCase{"[sinks]\n\njson_file = true\n", "c.toml:3: sinks.json_file must be a string"},
+        RefusedCase{"[sinks]\njson_file = [\"a\"]\n", "c.toml:2: sinks.json_file must be a string"},
+        RefusedCase{"\n\nsinks = 1\n", "c.toml:3: sinks must be a table: [sinks]"},
+        RefusedCase{"[[sinks]]\nkmsg = true\n", "c.toml:1: sinks must be a table: [sinks]"}));
+
+class UnreadableConfig : public testing::TestWithParam<RefusedCase> {};
+
+TEST_P(UnreadableConfig, is_told_with_its_line) {
+    const auto config = parse_config(GetParam().text, "c.toml");
+    ASSERT_FALSE(config);
+    EXPECT_EQ(config.error().code(), EINVAL);
+    EXPECT_THAT(config.error().text(), StartsWith(std::string(GetParam().error)));
+    EXPECT_GT(config.error().text().size(), GetParam().error.size()) << "what is wrong is told";
+    EXPECT_EQ(config.error().text().find('\n'), std::string::npos);
+}
+
+INSTANTIATE_TEST_SUITE_P(syntax, UnreadableConfig,
+                         testing::Values(RefusedCase{"[sinks]\nkmsg = \n", "c.toml:2: "},
+                                         RefusedCase{"[sinks\n", "c.toml:1: "},
+                                         RefusedCase{"[sinks]\n\n\njson_file = \"a\n", "c.toml:4: "},
+                                         RefusedCase{"[sinks]\nkmsg = true\nkmsg = false\n", "c.toml:3: "},
+                                         RefusedCase{"[sinks]\nkmsg = true\n[sinks]\n", "c.toml:3: "},
+                                         RefusedCase{"[sinks]\nkmsg = yes\n", "c.toml:2: "},
+                                         RefusedCase{"[sinks]\njson_file = \"\xff\"\n", "c.toml:2: "}));
+
+TEST(LoadConfig, reads_the_file_that_was_named) {
+    const test::TemporaryFolder folder;
+    test::write_file(folder.file("c.toml"), "[sinks]\nkmsg = false\n");
+    const auto config = load_config(folder.file("c.toml"));
+    ASSERT_TRUE(config) << config.error().text();
+    EXPECT_FALSE(config->sinks.kmsg);
+}
+
+TEST(LoadConfig, an_empty_file_has_the_defaults) {
+    const test::TemporaryFolder folder;
+    test::write_file(folder.file("c.toml"), "");
+    const auto config = load_config(folder.file("c.toml"));
+    ASSERT_TRUE(config) << config.error().text();
+    EXPECT_TRUE(config->sinks.kmsg);
+    EXPECT_EQ(config->sinks.json_file, std::nullopt);
+}
+
+TEST(LoadConfig, names_the_file_in_an_error) {
+    const test::TemporaryFolder folder;
+    test::write_file(folder.file("c.toml"), "[sinks]\nx = 1\n");
+    const auto config = load_config(folder.file("c.toml"));
+    ASSERT_FALSE(config);
+    EXPECT_EQ(config.error().text(), folder.file("c.toml") + ":2: unknown key sinks.x");
+}
+
+TEST(LoadConfig, a_file_that_was_named_must_be_there) {
+    const test::TemporaryFolder folder;
+    const auto config = load_config(folder.file("absent.toml"));
+    ASSERT_FALSE(config);
+    EXPECT_EQ(config.error().code(), ENOENT);
+    EXPECT_THAT(config.error().text(), HasSubstr(folder.file("absent.toml") + ": No such file"));
+}
+
+TEST(LoadConfig, naming_the_default_file_makes_it_needed) {
+    if (std::filesystem::exists(default_config_path))
+        GTEST_SKIP() << default_config_path << " is there";
+    const auto config = load_config(default_config_path);
+    ASSERT_FALSE(config);
+    EXPECT_EQ(config.error().code(), ENOENT);
+}
+
+TEST(LoadConfig, the_default_file_need_not_be_there) {
+    if (std::filesystem::exists(default_config_path))
+        GTEST_SKIP() << default_config_path << " is there";
+    const auto config = load_config(std::nullopt);
+    ASSERT_TRUE(config) << config.error().text();
+    EXPECT_TRUE(config->sinks.kmsg);
+    EXPECT_EQ(config->sinks.json_file, std::nullopt);
+}
+
+TEST(LoadConfig, what_cant_be_read_is_an_error_and_not_the_defaults) {
+    const test::TemporaryFolder folder;
+    const auto config = load_config(folder.path());
+    ASSERT_FALSE(config);
+    EXPECT_EQ(config.error().code(), EISDIR);
+    EXPECT_THAT(config.error().text(), HasSubstr(folder.path()));
+}
+
+} // namespace
+} // namespace disarmd

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sinks/json_file.h"
+
+#include <filesystem>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "builders.h"
+#include "incident/json.h"
+
+namespace disarmd {
+namespace {
+
+using testing::HasSubstr;
+using testing::MatchesRegex;
+
+// The documents of a file, one a line; the time, which differs, is checked and taken out.
+std::vector<nlohmann::ordered_json> documents_in(const std::string& path) {
+    const auto text = test::content_of(path);
+    EXPECT_TRUE(text.empty() || text.ends_with('\n'));
+    std::vector<nlohmann::ordered_json> documents;
+    for (const auto& line : test::lines_of(text)) {
+        auto document = nlohmann::ordered_json::parse(line);
+        EXPECT_THAT(
+            document.value("time", ""),
+            MatchesRegex("20[0-9]{2}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-6][0-9]\\.[0-9]{3}Z"));
+        document.erase("time");
+        documents.push_back(std::move(document));
+    }
+    return documents;
+}
+
+TEST(JsonFileSink, writes_one_document_a_line) {
+    const test::TemporaryFolder folder;
+    const auto path = folder.file("incidents.json");
+    auto sink = JsonFileSink::open(path);
+    ASSERT_TRUE(sink) << sink.error().text();
+    EXPECT_EQ((*sink)->name(), "json_file");
+    EXPECT_TRUE(std::filesystem::exists(path)) << "opening tries the file";
+    ASSERT_TRUE((*sink)->write(test::leaking_unload()));
+    ASSERT_TRUE((*sink)->write(test::inconclusive_unload()));
+    const auto documents = documents_in(path);
+    ASSERT_EQ(documents.size(), 2U);
+    EXPECT_EQ(documents[0], to_json(test::leaking_unload()));
+    EXPECT_EQ(documents[1], to_json(test::inconclusive_unload()));
+}
+
+TEST(JsonFileSink, keeps_what_the_file_held) {
+    const test::TemporaryFolder folder;
+    const auto path = folder.file("incidents.json");
+    for (int run = 0; run < 2; ++run) {
+        auto sink = JsonFileSink::open(path);
+        ASSERT_TRUE(sink) << sink.error().text();
+        ASSERT_TRUE((*sink)->write(test::leaking_unload()));
+    }
+    EXPECT_EQ(documents_in(path).size(), 2U);
+}
+
+TEST(JsonFileSink, writes_to_a_new_file_after_the_old_one_was_rotated) {
+    const test::TemporaryFolder folder;
+    const auto path = folder.file("incidents.json");
+    auto sink = JsonFileSink::open(path);
+    ASSERT_TRUE(sink) << sink.error().text();
+    ASSERT_TRUE((*sink)->write(test::leaking_unload()));
+    std::filesystem::rename(path, folder.file("incidents.json.1"));
+    ASSERT_TRUE((*sink)->write(test::inconclusive_unload()));
+    const auto old_documents = documents_in(folder.file("incidents.json.1"));
+    ASSERT_EQ(old_documents.size(), 1U);
+    EXPECT_EQ(old_documents[0]["verdict"], "leak");
+    const auto new_documents = documents_in(path);
+    ASSERT_EQ(new_documents.size(), 1U);
+    EXPECT_EQ(new_documents[0]["verdict"], "inconclusive");
+}
+
+TEST(JsonFileSink, creates_a_file_that_others_cant_read) {
+    const test::TemporaryFolder folder;
+    ASSERT_TRUE(JsonFileSink::open(folder.file("incidents.json")));
+    const auto permissions = std::filesystem::status(folder.file("incidents.json")).permissions();
+    EXPECT_EQ(permissions & std::filesystem::perms::others_all, std::filesystem::perms::none);
+    EXPECT_EQ(permissions & std::filesystem::perms::owner_all,
+              std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+}
+
+TEST(JsonFileSink, a_line_stays_a_line_whatever_the_names) {
+    const test::TemporaryFolder folder;
+    auto unload = test::leaking_unload();
+    unload.module = "m\n\xff";
+    auto sink = JsonFileSink::open(folder.file("incidents.json"));
+    ASSERT_TRUE(sink) << sink.error().text();
+    ASSERT_TRUE((*sink)->write(unload));
+    const auto documents = documents_in(folder.file("incidents.json"));
+    ASSERT_EQ(documents.size(), 1U);
+    EXPECT_EQ(documents[0]["module"], "m\n\xef\xbf\xbd");
+}
+
+TEST(JsonFileSink, cant_be_opened_where_there_is_no_folder) {
+    const test::TemporaryFolder folder;
+    const auto path = folder.file("absent/incidents.json");
+    const auto sink = JsonFileSink::open(path);
+    ASSERT_FALSE(sink);
+    EXPECT_EQ(sink.error().code(), ENOENT);
+    EXPECT_EQ(sink.error().text(), "opening " + path + ": No such file or directory");
+}
+
+TEST(JsonFileSink, says_so_when_the_folder_has_gone_since) {
+    const test::TemporaryFolder folder;
+    std::filesystem::create_directory(folder.file("log"));
+    const auto path = folder.file("log/incidents.json");
+    auto sink = JsonFileSink::open(path);
+    ASSERT_TRUE(sink) << sink.error().text();
+    std::filesystem::remove_all(folder.file("log"));
+    const auto written = (*sink)->write(test::leaking_unload());
+    ASSERT_FALSE(written);
+    EXPECT_EQ(written.error().code(), ENOENT);
+    EXPECT_THAT(written.error().text(), HasSubstr(path));
+}
+
+TEST(JsonFileSink, says_so_when_the_device_is_full) {
+    auto sink = JsonFileSink::open("/dev/full");
+    ASSERT_TRUE(sink) << sink.error().text();
+    const auto written = (*sink)->write(test::leaking_unload());
+    ASSERT_FALSE(written);
+    EXPECT_EQ(written.error().code(), ENOSPC);
+    EXPECT_EQ(written.error().text(), "writing to /dev/full: No space left on device");
+}
+
+} // namespace
+} // namespace disarmd

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "verdict/decode.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "builders.h"
+
+namespace disarmd {
+namespace {
+
+using namespace std::chrono_literals;
+using std::chrono::nanoseconds;
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+TEST(KindOf, tells_the_kinds_apart) {
+    EXPECT_EQ(kind_of(abi::TIMER_KIND_TIMER), TimerKind::timer);
+    EXPECT_EQ(kind_of(abi::TIMER_KIND_HRTIMER), TimerKind::hrtimer);
+    EXPECT_EQ(kind_of(abi::TIMER_KIND_DELAYED_WORK), TimerKind::delayed_work);
+    EXPECT_EQ(kind_of(255), TimerKind::timer);
+}
+
+TEST(ContextOf, tells_the_contexts_apart) {
+    EXPECT_EQ(context_of(abi::ARM_CONTEXT_UNKNOWN), ArmContext::unknown);
+    EXPECT_EQ(context_of(abi::ARM_CONTEXT_TASK), ArmContext::task);
+    EXPECT_EQ(context_of(abi::ARM_CONTEXT_SOFTIRQ), ArmContext::softirq);
+    EXPECT_EQ(context_of(abi::ARM_CONTEXT_HARDIRQ), ArmContext::hardirq);
+    EXPECT_EQ(context_of(abi::ARM_CONTEXT_CALLBACK), ArmContext::callback);
+    EXPECT_EQ(context_of(255), ArmContext::unknown);
+}
+
+TEST(OwnersOf, takes_every_bit_for_itself) {
+    EXPECT_THAT(owners_of(0), IsEmpty());
+    EXPECT_THAT(owners_of(abi::OWNED_BY_CALLBACK), ElementsAre(Owner::callback));
+    EXPECT_THAT(owners_of(abi::OWNED_BY_OBJECT), ElementsAre(Owner::object));
+    EXPECT_THAT(owners_of(abi::OWNED_BY_WORK), ElementsAre(Owner::work));
+    EXPECT_THAT(owners_of(abi::OWNED_BY_CALLBACK | abi::OWNED_BY_OBJECT),
+                ElementsAre(Owner::callback, Owner::object));
+    EXPECT_THAT(owners_of(abi::OWNED_BY_OBJECT | abi::OWNED_BY_WORK),
+                ElementsAre(Owner::object, Owner::work));
+    EXPECT_THAT(owners_of(0xff), ElementsAre(Owner::callback, Owner::object, Owner::work));
+    EXPECT_THAT(owners_of(0xf8), IsEmpty());
+}
+
+TEST(TimeToExpiry, is_the_distance_in_ticks) {
+    EXPECT_EQ(time_to_expiry(101'000, 100'000, 4ms), 4s);
+    EXPECT_EQ(time_to_expiry(100'001, 100'000, 1ms), 1ms);
+}
+
+TEST(TimeToExpiry, of_a_timer_that_is_due_is_zero) {
+    EXPECT_EQ(time_to_expiry(100'000, 100'000, 4ms), 0ns);
+    EXPECT_EQ(time_to_expiry(99'999, 100'000, 4ms), 0ns);
+    EXPECT_EQ(time_to_expiry(0, 100'000, 4ms), 0ns);
+}
+
+TEST(TimeToExpiry, goes_on_where_jiffies_wrap) {
+    EXPECT_EQ(time_to_expiry(5, UINT64_MAX - 4, 4ms), 40ms);
+    EXPECT_EQ(time_to_expiry(UINT64_MAX - 4, 5, 4ms), 0ns);
+}
+
+// msecs_to_jiffies() of a negative time, a usual way to say "never", is MAX_JIFFY_OFFSET.
+TEST(TimeToExpiry, of_a_timer_armed_for_ever_is_as_long_as_can_be_told) {
+    constexpr std::uint64_t max_jiffy_offset = (INT64_MAX >> 1) - 1;
+    EXPECT_EQ(time_to_expiry(100'000 + max_jiffy_offset, 100'000, 4ms), nanoseconds::max());
+    EXPECT_EQ(time_to_expiry(100'000 + std::uint64_t{INT64_MAX}, 100'000, 1ms), nanoseconds::max());
+}
+
+TEST(TextOf, ends_at_the_first_nul) {
+    const char field[8] = {'a', 'b', '\0', 'c', 'd', '\0', '\0', '\0'};
+    EXPECT_EQ(text_of(field), "ab");
+}
+
+TEST(TextOf, of_a_field_without_a_nul_ends_with_the_field) {
+    struct {
+        char field[4];
+        char beyond[4];
+    } memory{{'a', 'b', 'c', 'd'}, {'X', 'X', 'X', '\0'}};
+    EXPECT_EQ(text_of(memory.field), "abcd");
+    EXPECT_EQ(memory.beyond[0], 'X');
+}
+
+TEST(TextOf, of_an_empty_field_is_empty) {
+    const char field[4] = {};
+    EXPECT_EQ(text_of(field), "");
+}
+
+} // namespace
+} // namespace disarmd

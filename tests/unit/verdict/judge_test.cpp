@@ -1,0 +1,422 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "verdict/judge.h"
+
+#include <array>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "builders.h"
+
+namespace disarmd {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::StartsWith;
+
+struct Gap {
+    std::uint32_t bit;
+    enum class Of { scan, tracking, verdict } of;
+    std::string_view reason; // begins with this
+    std::string_view words;  // and has these in it
+};
+
+constexpr std::array gaps_by_bit{
+    Gap{abi::GAP_SCAN_MOVING, Gap::Of::scan, "scan: ", "kept changing"},
+    Gap{abi::GAP_SCAN_BOUND, Gap::Of::scan, "scan: ", "more timers than are walked"},
+    Gap{abi::GAP_SCAN_EXPIRING, Gap::Of::scan, "scan: ", "being expired"},
+    Gap{abi::GAP_SCAN_UNREADABLE, Gap::Of::scan, "scan: ", "could not be read"},
+    Gap{abi::GAP_TRACKING_LOST, Gap::Of::tracking, "tracking: ", "were lost"},
+    Gap{abi::GAP_TRACKING_LATE, Gap::Of::tracking, "tracking: ", "began after the module was loaded"},
+    Gap{abi::GAP_HOOKS, Gap::Of::verdict, "tracking: ", "not every hook was attached"},
+    Gap{abi::GAP_LOST_MEANWHILE, Gap::Of::verdict, "tracking: ", "while the module was being freed"},
+    Gap{abi::GAP_UNCONFIRMED, Gap::Of::verdict, "tracking: ", "in motion"},
+    Gap{abi::GAP_RANGES, Gap::Of::verdict, "the module's ", "memory ranges could not be read"},
+};
+constexpr std::uint32_t all_gaps = (1U << gaps_by_bit.size()) - 1;
+
+bool any(std::uint32_t gaps, Gap::Of of) {
+    return std::ranges::any_of(gaps_by_bit,
+                               [&](const Gap& gap) { return gap.of == of && (gaps & gap.bit) != 0; });
+}
+
+// What was armed before the free is known to a whole scan or to whole tracking; what
+// happened meanwhile to tracking alone, for which the gaps of the verdict stand.
+bool may_be_clean(std::uint32_t gaps) {
+    const bool source_whole = !any(gaps, Gap::Of::scan) || !any(gaps, Gap::Of::tracking);
+    return source_whole && !any(gaps, Gap::Of::verdict);
+}
+
+struct Missed {
+    std::uint64_t runs;
+    bool lately;
+
+    [[nodiscard]] std::uint32_t as_gaps() const {
+        std::uint32_t gaps = 0;
+        if (runs != 0)
+            gaps |= abi::GAP_TRACKING_LOST;
+        if (lately)
+            gaps |= abi::GAP_LOST_MEANWHILE;
+        return gaps;
+    }
+};
+constexpr std::array missed_runs{Missed{0, false}, Missed{1, false}, Missed{1, true}};
+
+abi::unload_record record_of(std::uint32_t verdict, std::uint32_t gaps) {
+    auto record = verdict == abi::VERDICT_LEAK ? test::leak_in_kernel() : test::unload_in_kernel();
+    record.verdict = verdict;
+    record.gaps = gaps;
+    return record;
+}
+
+Coverage missing(const Missed& missed) {
+    auto coverage = test::whole_coverage();
+    coverage.missed_runs = missed.runs;
+    coverage.missed_lately = missed.lately;
+    return coverage;
+}
+
+TEST(VerdictOf, is_a_leak_wherever_a_timer_is_pending) {
+    for (std::uint32_t gaps = 0; gaps <= all_gaps; ++gaps) {
+        for (const std::uint32_t count : {1U, 64U, 65U, UINT32_MAX})
+            ASSERT_EQ(abi::verdict_of(count, gaps), abi::VERDICT_LEAK) << "gaps " << gaps;
+    }
+}
+
+TEST(VerdictOf, is_clean_only_where_nothing_can_have_escaped) {
+    for (std::uint32_t gaps = 0; gaps <= all_gaps; ++gaps)
+        ASSERT_EQ(abi::verdict_of(0, gaps),
+                  may_be_clean(gaps) ? abi::VERDICT_CLEAN : abi::VERDICT_INCONCLUSIVE)
+            << "gaps " << gaps;
+}
+
+TEST(Judge, a_clean_unload_has_every_field) {
+    const auto unload = judge(test::unload_in_kernel(), test::whole_coverage());
+    EXPECT_EQ(unload.module, "m");
+    EXPECT_EQ(unload.outcome, Outcome::freed);
+    EXPECT_EQ(unload.verdict, Verdict::clean);
+    EXPECT_EQ(unload.backend, "tracepoint");
+    EXPECT_THAT(unload.sources, ElementsAre(Source::tracking, Source::scan));
+    EXPECT_EQ(unload.lost_events, 0U);
+    EXPECT_THAT(unload.why_inconclusive, IsEmpty());
+    EXPECT_THAT(unload.pending, IsEmpty());
+    EXPECT_EQ(unload.pending_count, 0U);
+    EXPECT_EQ(unload.pid, 42U);
+    EXPECT_EQ(unload.comm, "rmmod");
+    EXPECT_EQ(unload.duration, 1500us);
+    EXPECT_EQ(unload.advice, "");
+}
+
+TEST(Judge, a_leak_has_every_field_of_the_timer) {
+    const auto unload = judge(test::leak_in_kernel(), test::whole_coverage());
+    EXPECT_EQ(unload.module, "m");
+    EXPECT_EQ(unload.outcome, Outcome::freed);
+    EXPECT_EQ(unload.verdict, Verdict::leak);
+    EXPECT_EQ(unload.backend, "tracepoint");
+    EXPECT_THAT(unload.sources, ElementsAre(Source::tracking));
+    EXPECT_THAT(unload.why_inconclusive, IsEmpty());
+    EXPECT_EQ(unload.pending_count, 1U);
+    ASSERT_EQ(unload.pending.size(), 1U);
+    const auto& timer = unload.pending.front();
+    EXPECT_EQ(timer.kind, TimerKind::timer);
+    EXPECT_EQ(timer.timer, test::timer_address);
+    EXPECT_EQ(timer.callback, test::callback_address);
+    EXPECT_EQ(timer.symbol, "m_cb [m]");
+    EXPECT_THAT(timer.owned_by, ElementsAre(Owner::callback, Owner::object));
+    EXPECT_EQ(timer.cause, Cause::unknown);
+    EXPECT_EQ(timer.expires_in, 1234ms);
+    ASSERT_TRUE(timer.armed);
+    EXPECT_EQ(timer.armed->age, 2s);
+    EXPECT_EQ(timer.armed->pid, 321U);
+    EXPECT_EQ(timer.armed->comm, "insmod");
+    EXPECT_EQ(timer.armed->cpu, 3U);
+    EXPECT_EQ(timer.armed->context, ArmContext::task);
+    EXPECT_THAT(timer.armed->stack, IsEmpty());
+    EXPECT_EQ(unload.advice, "call timer_shutdown_sync() for m_cb [m] in the exit function, after everything "
+                             "that could arm it again");
+}
+
+TEST(Judge, advises_what_the_kernel_has) {
+    auto coverage = test::whole_coverage();
+    coverage.has_timer_shutdown_sync = false;
+    EXPECT_THAT(judge(test::leak_in_kernel(), coverage).advice, StartsWith("call timer_delete_sync()"));
+}
+
+TEST(Judge, clean_is_a_promise) {
+    for (std::uint32_t gaps = 0; gaps <= all_gaps; ++gaps) {
+        for (const auto& missed : missed_runs) {
+            const bool clean = may_be_clean(gaps | missed.as_gaps());
+            const auto unload = judge(record_of(abi::verdict_of(0, gaps), gaps), missing(missed));
+            ASSERT_EQ(unload.verdict, clean ? Verdict::clean : Verdict::inconclusive)
+                << "gaps " << gaps << ", missed " << missed.runs << missed.lately;
+            ASSERT_EQ(unload.why_inconclusive.empty(), clean)
+                << "gaps " << gaps << ", missed " << missed.runs << missed.lately;
+        }
+    }
+}
+
+TEST(Judge, a_leak_stays_a_leak_whatever_the_gaps) {
+    for (std::uint32_t gaps = 0; gaps <= all_gaps; ++gaps) {
+        for (const auto& missed : missed_runs) {
+            const auto unload = judge(record_of(abi::VERDICT_LEAK, gaps), missing(missed));
+            ASSERT_EQ(unload.verdict, Verdict::leak) << "gaps " << gaps;
+            ASSERT_THAT(unload.why_inconclusive, IsEmpty()) << "gaps " << gaps;
+            ASSERT_EQ(unload.pending.size(), 1U) << "gaps " << gaps;
+        }
+    }
+}
+
+TEST(Judge, never_makes_clean_of_what_the_kernel_did_not_find_clean) {
+    for (const std::uint32_t verdict : {std::uint32_t{abi::VERDICT_INCONCLUSIVE}, 3U, 255U, UINT32_MAX}) {
+        for (std::uint32_t gaps = 0; gaps <= all_gaps; ++gaps)
+            ASSERT_EQ(judge(record_of(verdict, gaps), test::whole_coverage()).verdict, Verdict::inconclusive)
+                << "verdict " << verdict << ", gaps " << gaps;
+    }
+}
+
+TEST(Judge, a_hook_of_tracking_that_is_not_attached_is_a_gap) {
+    auto coverage = test::whole_coverage();
+    coverage.unattached_hooks = {"timer_start"};
+    const auto unload = judge(record_of(abi::VERDICT_CLEAN, 0), coverage);
+    EXPECT_EQ(unload.verdict, Verdict::inconclusive);
+    EXPECT_THAT(unload.why_inconclusive, testing::Contains("tracking: timer_start is not attached"));
+    EXPECT_THAT(unload.sources, ElementsAre(Source::scan));
+}
+
+TEST(Judge, gives_one_reason_for_every_gap) {
+    for (const auto& gap : gaps_by_bit) {
+        // Alone, a gap of one source does not make a verdict inconclusive; beside one of the ranges it does.
+        const auto reasons =
+            judge(record_of(abi::VERDICT_INCONCLUSIVE, gap.bit | abi::GAP_RANGES), test::whole_coverage())
+                .why_inconclusive;
+        ASSERT_EQ(reasons.size(), gap.bit == abi::GAP_RANGES ? 1U : 2U) << gap.words;
+        EXPECT_THAT(reasons.front(), StartsWith(std::string(gap.reason)));
+        EXPECT_THAT(reasons.front(), HasSubstr(std::string(gap.words)));
+    }
+}
+
+TEST(Judge, gives_all_reasons_at_once_and_names_the_hooks) {
+    auto coverage = test::whole_coverage();
+    coverage.unattached_hooks = {"timer_start", "timer_cancel"};
+    const auto reasons = judge(record_of(abi::VERDICT_INCONCLUSIVE, all_gaps), coverage).why_inconclusive;
+    ASSERT_EQ(reasons.size(), gaps_by_bit.size() + 2);
+    for (std::size_t i = 0; i < gaps_by_bit.size(); ++i)
+        EXPECT_THAT(reasons[i], HasSubstr(std::string(gaps_by_bit[i].words)));
+    EXPECT_EQ(reasons[gaps_by_bit.size()], "tracking: timer_start is not attached");
+    EXPECT_EQ(reasons[gaps_by_bit.size() + 1], "tracking: timer_cancel is not attached");
+}
+
+TEST(Judge, a_run_missed_long_ago_is_a_lost_arm) {
+    const auto unload = judge(record_of(abi::VERDICT_CLEAN, abi::GAP_SCAN_EXPIRING), missing({3, false}));
+    EXPECT_EQ(unload.verdict, Verdict::inconclusive);
+    EXPECT_EQ(unload.lost_events, 3U);
+    EXPECT_THAT(unload.why_inconclusive, ElementsAre(HasSubstr("being expired"), "tracking: arms were lost"));
+}
+
+TEST(Judge, a_run_missed_lately_may_have_been_during_the_free) {
+    const auto unload = judge(record_of(abi::VERDICT_CLEAN, 0), missing({1, true}));
+    EXPECT_EQ(unload.verdict, Verdict::inconclusive);
+    EXPECT_EQ(unload.lost_events, 1U);
+    EXPECT_THAT(
+        unload.why_inconclusive,
+        ElementsAre("tracking: arms were lost", "tracking: arms were lost while the module was being freed"));
+}
+
+TEST(Judge, adds_up_the_kernels_losses_and_the_missed_runs) {
+    auto record = test::unload_in_kernel();
+    record.tracking_losses = 5;
+    EXPECT_EQ(judge(record, missing({0, false})).lost_events, 5U);
+    EXPECT_EQ(judge(record, missing({2, false})).lost_events, 7U);
+}
+
+TEST(Judge, lists_the_sources_that_could_look) {
+    const auto sources = [](std::uint32_t gaps) {
+        return judge(record_of(abi::verdict_of(0, gaps), gaps), test::whole_coverage()).sources;
+    };
+    EXPECT_THAT(sources(0), ElementsAre(Source::tracking, Source::scan));
+    EXPECT_THAT(sources(abi::GAP_HOOKS), ElementsAre(Source::scan));
+    EXPECT_THAT(sources(abi::GAP_SCAN_UNREADABLE), ElementsAre(Source::tracking));
+    EXPECT_THAT(sources(abi::GAP_HOOKS | abi::GAP_SCAN_UNREADABLE), IsEmpty());
+    EXPECT_THAT(sources(all_gaps & ~(abi::GAP_HOOKS | abi::GAP_SCAN_UNREADABLE)),
+                ElementsAre(Source::tracking, Source::scan));
+}
+
+TEST(Judge, lists_the_sources_that_found_a_leak) {
+    const auto sources = [](const std::vector<unsigned>& found_by) {
+        auto record = record_of(abi::VERDICT_CLEAN, abi::GAP_HOOKS | abi::GAP_SCAN_UNREADABLE);
+        for (const auto by : found_by) {
+            auto pending = test::pending_in_kernel();
+            pending.sources = static_cast<__u8>(by);
+            test::add_pending(record, pending);
+        }
+        return judge(record, test::whole_coverage()).sources;
+    };
+    EXPECT_THAT(sources({abi::SOURCE_TRACKING}), ElementsAre(Source::tracking));
+    EXPECT_THAT(sources({abi::SOURCE_SCAN}), ElementsAre(Source::scan));
+    EXPECT_THAT(sources({abi::SOURCE_SCAN | abi::SOURCE_TRACKING}),
+                ElementsAre(Source::tracking, Source::scan));
+    EXPECT_THAT(sources({abi::SOURCE_SCAN, abi::SOURCE_TRACKING}),
+                ElementsAre(Source::tracking, Source::scan));
+    EXPECT_THAT(sources({abi::SOURCE_SCAN, abi::SOURCE_SCAN}), ElementsAre(Source::scan));
+    EXPECT_THAT(sources(std::vector<unsigned>(DISARMD_PENDING_MAX + 1, abi::SOURCE_SCAN)),
+                ElementsAre(Source::scan));
+}
+
+TEST(Judge, describes_as_many_timers_as_fit_and_counts_them_all) {
+    for (const std::uint32_t count : {1U, 63U, 64U, 65U, 1000U, UINT32_MAX}) {
+        auto record = test::leak_in_kernel();
+        for (std::uint32_t i = 1; i < std::min<std::uint32_t>(count, DISARMD_PENDING_MAX); ++i) {
+            auto pending = test::pending_in_kernel();
+            pending.timer += i;
+            test::add_pending(record, pending);
+        }
+        record.pending_count = count;
+        const auto unload = judge(record, test::whole_coverage());
+        EXPECT_EQ(unload.verdict, Verdict::leak);
+        EXPECT_EQ(unload.pending_count, count);
+        ASSERT_EQ(unload.pending.size(), std::min<std::uint32_t>(count, DISARMD_PENDING_MAX));
+        for (std::size_t i = 0; i < unload.pending.size(); ++i)
+            EXPECT_EQ(unload.pending[i].timer, test::timer_address + i);
+    }
+}
+
+TEST(Judge, a_leak_of_a_failed_init_is_a_failed_rollback) {
+    auto record = test::leak_in_kernel();
+    record.init_failed = 1;
+    record.begun_ns = 0;
+    const auto unload = judge(record, test::whole_coverage());
+    EXPECT_EQ(unload.outcome, Outcome::init_failed);
+    EXPECT_EQ(unload.verdict, Verdict::leak);
+    EXPECT_EQ(unload.duration, std::nullopt);
+    ASSERT_EQ(unload.pending.size(), 1U);
+    EXPECT_EQ(unload.pending.front().cause, Cause::failed_rollback);
+    EXPECT_EQ(unload.pending.front().expires_in, 1234ms);
+    EXPECT_THAT(unload.advice, HasSubstr("on the error path of the init function"));
+}
+
+TEST(Judge, an_unload_whose_begin_was_not_seen_is_still_an_unload) {
+    auto record = test::leak_in_kernel();
+    record.begun_ns = 0;
+    const auto unload = judge(record, test::whole_coverage());
+    EXPECT_EQ(unload.outcome, Outcome::freed);
+    EXPECT_EQ(unload.duration, std::nullopt);
+    ASSERT_EQ(unload.pending.size(), 1U);
+    EXPECT_EQ(unload.pending.front().cause, Cause::unknown);
+    EXPECT_THAT(unload.advice, HasSubstr("in the exit function"));
+}
+
+TEST(Judge, a_failed_init_that_left_nothing_is_clean) {
+    auto record = test::unload_in_kernel();
+    record.init_failed = 1;
+    record.begun_ns = 0;
+    const auto unload = judge(record, test::whole_coverage());
+    EXPECT_EQ(unload.outcome, Outcome::init_failed);
+    EXPECT_EQ(unload.verdict, Verdict::clean);
+}
+
+TEST(Judge, a_running_callback_has_its_own_cause_and_no_expiry) {
+    for (const std::uint32_t init_failed : {0U, 1U}) {
+        auto record = test::unload_in_kernel();
+        record.init_failed = init_failed;
+        auto pending = test::pending_in_kernel();
+        pending.state = abi::PENDING_CALLBACK_RUNNING;
+        test::add_pending(record, pending);
+        const auto unload = judge(record, test::whole_coverage());
+        EXPECT_EQ(unload.verdict, Verdict::leak);
+        ASSERT_EQ(unload.pending.size(), 1U);
+        EXPECT_EQ(unload.pending.front().cause, Cause::callback_running);
+        EXPECT_EQ(unload.pending.front().expires_in, std::nullopt);
+        EXPECT_TRUE(unload.pending.front().armed);
+        EXPECT_THAT(unload.advice, StartsWith("wait for m_cb [m] to return"));
+    }
+}
+
+TEST(Judge, keeps_the_causes_of_several_timers_apart) {
+    auto record = test::leak_in_kernel();
+    auto running = test::pending_in_kernel();
+    running.state = abi::PENDING_CALLBACK_RUNNING;
+    running.timer = test::heap_address;
+    test::add_pending(record, running);
+    auto work = test::pending_in_kernel();
+    work.kind = abi::TIMER_KIND_DELAYED_WORK;
+    work.owned_by = abi::OWNED_BY_WORK;
+    work.armed_context = abi::ARM_CONTEXT_CALLBACK;
+    test::add_pending(record, work);
+    const auto unload = judge(record, test::whole_coverage());
+    ASSERT_EQ(unload.pending.size(), 3U);
+    EXPECT_EQ(unload.pending[0].cause, Cause::unknown);
+    EXPECT_EQ(unload.pending[1].cause, Cause::callback_running);
+    EXPECT_EQ(unload.pending[1].timer, test::heap_address);
+    EXPECT_EQ(unload.pending[2].cause, Cause::unknown);
+    EXPECT_EQ(unload.pending[2].kind, TimerKind::delayed_work);
+    EXPECT_THAT(unload.pending[2].owned_by, ElementsAre(Owner::work));
+    ASSERT_TRUE(unload.pending[2].armed);
+    EXPECT_EQ(unload.pending[2].armed->context, ArmContext::callback);
+}
+
+TEST(Judge, a_timer_that_nobody_saw_being_armed_has_no_arm) {
+    auto record = test::unload_in_kernel();
+    auto pending = test::pending_in_kernel();
+    pending.armed_ns = 0;
+    test::add_pending(record, pending);
+    EXPECT_EQ(judge(record, test::whole_coverage()).pending.front().armed, std::nullopt);
+}
+
+TEST(Judge, tells_no_expiry_where_the_tick_is_unknown) {
+    auto coverage = test::whole_coverage();
+    coverage.tick = 0ns;
+    EXPECT_EQ(judge(test::leak_in_kernel(), coverage).pending.front().expires_in, std::nullopt);
+}
+
+TEST(Judge, tells_the_expiry_across_a_wrap_of_jiffies) {
+    auto record = test::leak_in_kernel();
+    record.jiffies = UINT64_MAX - 9;
+    record.pending[0].expires = 90;
+    auto coverage = test::whole_coverage();
+    coverage.tick = 4ms;
+    EXPECT_EQ(judge(record, coverage).pending.front().expires_in, 400ms);
+}
+
+TEST(Judge, a_timer_that_is_due_has_nothing_to_go) {
+    auto record = test::leak_in_kernel();
+    record.pending[0].expires = record.jiffies - 3;
+    EXPECT_EQ(judge(record, test::whole_coverage()).pending.front().expires_in, 0ns);
+}
+
+TEST(Judge, times_out_of_order_are_zero_long) {
+    auto record = test::leak_in_kernel();
+    record.begun_ns = record.freed_ns + 1;
+    record.pending[0].armed_ns = record.freed_ns + 1;
+    const auto unload = judge(record, test::whole_coverage());
+    EXPECT_EQ(unload.outcome, Outcome::freed);
+    EXPECT_EQ(unload.duration, 0ns);
+    ASSERT_TRUE(unload.pending.front().armed);
+    EXPECT_EQ(unload.pending.front().armed->age, 0ns);
+}
+
+TEST(Judge, reads_no_further_than_a_field_that_has_no_nul) {
+    auto record = test::leak_in_kernel();
+    test::set_text(record.module, std::string(sizeof(record.module), 'm'));
+    test::set_text(record.comm, std::string(sizeof(record.comm), 'c'));
+    test::set_text(record.pending[0].symbol, std::string(sizeof(record.pending[0].symbol), 's'));
+    test::set_text(record.pending[0].armed_comm, std::string(sizeof(record.pending[0].armed_comm), 'a'));
+    const auto unload = judge(record, test::whole_coverage());
+    EXPECT_EQ(unload.module, std::string(56, 'm'));
+    EXPECT_EQ(unload.comm, std::string(16, 'c'));
+    EXPECT_EQ(unload.pending.front().symbol, std::string(128, 's'));
+    EXPECT_EQ(unload.pending.front().armed->comm, std::string(16, 'a'));
+}
+
+TEST(Judge, names_a_callback_without_a_symbol_by_its_address) {
+    auto record = test::leak_in_kernel();
+    test::set_text(record.pending[0].symbol, "");
+    const auto unload = judge(record, test::whole_coverage());
+    EXPECT_EQ(unload.pending.front().symbol, "0xffffffffc0a01000");
+    EXPECT_THAT(unload.advice, HasSubstr("for 0xffffffffc0a01000 in"));
+}
+
+} // namespace
+} // namespace disarmd
