@@ -36,7 +36,8 @@ struct Dispatch {
 
 } // namespace
 
-int main(int argc, char** argv) {
+// Nothing but exhausted memory throws here, and that may end the process as it likes.
+int main(int argc, char** argv) { // NOLINT(bugprone-exception-escape)
     // A reader that has gone is an error of the write, not a death of the watch.
     std::signal(SIGPIPE, SIG_IGN);
     const auto options = disarmd::parse_options(std::vector<std::string>(argv + 1, argv + argc));

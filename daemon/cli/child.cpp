@@ -14,6 +14,7 @@ namespace disarmd {
 Result<pid_t> start_command(const std::vector<std::string>& command) {
     std::vector<std::string> words = command; // posix_spawn wants them writable
     std::vector<char*> argv;
+    argv.reserve(words.size() + 1);
     for (auto& word : words)
         argv.push_back(word.data());
     argv.push_back(nullptr);

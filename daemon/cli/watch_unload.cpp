@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <csignal>
+#include <cstring>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -102,12 +103,14 @@ void Watch::take_unloads() {
 
 void Watch::on_command_exit(int how, int status) {
     command_pid_ = 0;
-    if (how != CLD_EXITED)
+    if (how != CLD_EXITED) {
+        const char* const meaning = ::sigdescr_np(status); // null for the real-time ones
         fmt::print(stderr, "disarmd: {} was killed by signal {} ({})\n", printable(options_.command.front()),
-                   status, ::strsignal(status));
-    else if (status != 0)
+                   status, meaning != nullptr ? meaning : "real-time");
+    } else if (status != 0) {
         fmt::print(stderr, "disarmd: {} exited with status {}\n", printable(options_.command.front()),
                    status);
+    }
     // A verdict is stored before delete_module() returns: what it did is all there.
     take_unloads();
     end(ExitCode::clean);
