@@ -7,7 +7,8 @@
  * timer_start and timer_cancel fire under the lock of the timer's base, so the
  * two are serialised per timer and may update its entry in place. Expiry fires
  * timer_cancel, then timer_expire_entry, the callback and timer_expire_exit, the
- * latter three without the lock.
+ * latter three without the lock. A mod_timer() that leaves the timer in its bucket
+ * fires nothing: who armed it, when and for when are those of the last move.
  */
 
 #include "kernel.h"

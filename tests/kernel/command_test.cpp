@@ -300,6 +300,43 @@ TEST_P(Command, service_is_silent_about_clean_modules) {
     EXPECT_EQ(guest.status, 0);
 }
 
+// A leaked timer outlives its module. Neither those who watched nor those who come later
+// charge it to the next module at the same address.
+TEST_P(Command, orphan_is_not_charged_to_the_next_load) {
+    const auto guest = run_guest({GetParam()}, std::string(start_service) + R"sh(
+        cycle() { insmod /modules/zoo_timer_alloc.ko delay_ms=200000 end=$1 && rmmod zoo_timer_alloc; }
+        judged() { test "$(grep -c 'zoo_timer_alloc was freed' /tmp/service.log)" = $1; }
+        cycle leak
+        cycle delete
+        cycle leak
+        await judged 3
+        kill -TERM $service
+        wait $service
+        watch zoo_timer_alloc 'insmod /modules/zoo_timer_alloc.ko end=delete; rmmod zoo_timer_alloc'
+        report list disarmd list --json
+        sed 's/.*/{"name":"incident","out":&}/' /tmp/incidents.json >/dev/results
+    )sh");
+    const Json& later = find(guest, "zoo_timer_alloc");
+    EXPECT_EQ(later["exit"], 0) << later;
+    EXPECT_EQ(later["out"]["verdict"], "clean");
+    EXPECT_EQ(find(guest, "list")["out"]["modules"], Json::array());
+    EXPECT_EQ(find(guest, "list")["out"]["orphans"].size(), 2U);
+
+    std::vector<Json> incidents;
+    for (const auto& result : guest.results) {
+        if (result["name"] == "incident")
+            incidents.push_back(result["out"]);
+    }
+    ASSERT_EQ(incidents.size(), 2U) << guest.console;
+    for (const auto& incident : incidents) {
+        EXPECT_EQ(incident["verdict"], "leak");
+        ASSERT_EQ(incident["pending"].size(), 1U) << incident;
+    }
+    EXPECT_NE(incidents[0]["pending"][0]["timer"], incidents[1]["pending"][0]["timer"]);
+    // The address was reused, or this would show nothing.
+    EXPECT_EQ(incidents[0]["pending"][0]["callback"], incidents[1]["pending"][0]["callback"]);
+}
+
 // The crash that disarmd exists for, and the proof that the zoo's leak is one.
 TEST_P(Command, leaked_timer_panics_the_kernel_after_the_verdict) {
     const auto guest = run_guest({GetParam()}, R"sh(
