@@ -17,6 +17,8 @@ std::string_view deleting_api(TimerKind kind, bool has_timer_shutdown_sync) {
         return "hrtimer_cancel()";
     case TimerKind::delayed_work:
         return "cancel_delayed_work_sync()";
+    case TimerKind::kthread_delayed_work:
+        return "kthread_cancel_delayed_work_sync()";
     case TimerKind::timer:
         break;
     }

@@ -20,6 +20,8 @@ TimerKind kind_of(std::uint8_t kind) {
         return TimerKind::hrtimer;
     case abi::TIMER_KIND_DELAYED_WORK:
         return TimerKind::delayed_work;
+    case abi::TIMER_KIND_KTHREAD_DELAYED_WORK:
+        return TimerKind::kthread_delayed_work;
     default:
         return TimerKind::timer;
     }
@@ -40,8 +42,10 @@ ArmContext context_of(std::uint8_t context) {
     }
 }
 
-std::chrono::nanoseconds time_to_expiry(std::uint64_t expires, std::uint64_t jiffies,
-                                        std::chrono::nanoseconds tick) {
+namespace {
+
+std::chrono::nanoseconds from_jiffies(std::uint64_t expires, std::uint64_t jiffies,
+                                      std::chrono::nanoseconds tick) {
     const auto distance = static_cast<std::int64_t>(expires - jiffies);
     if (distance <= 0)
         return std::chrono::nanoseconds(0);
@@ -50,6 +54,28 @@ std::chrono::nanoseconds time_to_expiry(std::uint64_t expires, std::uint64_t jif
     if (__builtin_mul_overflow(distance, tick.count(), &ns))
         return std::chrono::nanoseconds::max();
     return std::chrono::nanoseconds(ns);
+}
+
+// A ktime_t is signed; KTIME_MAX means "never".
+std::chrono::nanoseconds from_ktime(std::uint64_t expires, std::uint64_t now_ns) {
+    const auto end = static_cast<std::int64_t>(expires);
+    const auto now = static_cast<std::int64_t>(now_ns);
+    return std::chrono::nanoseconds(end > now ? end - now : 0);
+}
+
+} // namespace
+
+std::optional<std::chrono::nanoseconds> time_to_expiry(TimerKind kind, std::uint64_t expires,
+                                                       const KernelClocks& clocks) {
+    if (kind == TimerKind::hrtimer)
+        return from_ktime(expires, clocks.monotonic_ns);
+    if (clocks.tick.count() <= 0)
+        return std::nullopt;
+    return from_jiffies(expires, clocks.jiffies, clocks.tick);
+}
+
+std::chrono::nanoseconds time_between(std::uint64_t earlier_ns, std::uint64_t later_ns) {
+    return std::chrono::nanoseconds(later_ns > earlier_ns ? later_ns - earlier_ns : 0);
 }
 
 } // namespace disarmd

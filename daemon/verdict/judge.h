@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -24,7 +25,10 @@ struct Coverage {
 
 // Turns a complete record of the kernel's into the unload that is reported. Pure.
 // The rule is the kernel programs' own (abi::verdict_of()); runs that they missed,
-// which they can't know of themselves, join the gaps here.
-Unload judge(const abi::unload_record& record, const Coverage& coverage);
+// which they can't know of themselves, join the gaps here. symbols names addresses, with
+// " [module]" behind a module's; it may lack any of them, and the freed module's are
+// named by the record itself.
+Unload judge(const abi::unload_record& record, const Coverage& coverage,
+             const std::map<std::uint64_t, std::string>& symbols);
 
 } // namespace disarmd

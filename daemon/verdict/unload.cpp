@@ -13,6 +13,8 @@ std::string_view name_of(TimerKind kind) {
         return "hrtimer";
     case TimerKind::delayed_work:
         return "delayed_work";
+    case TimerKind::kthread_delayed_work:
+        return "kthread_delayed_work";
     }
     std::abort();
 }

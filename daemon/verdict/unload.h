@@ -10,7 +10,7 @@
 
 namespace disarmd {
 
-enum class TimerKind { timer, hrtimer, delayed_work };
+enum class TimerKind { timer, hrtimer, delayed_work, kthread_delayed_work };
 enum class ArmContext { unknown, task, softirq, hardirq, callback };
 enum class Owner { callback, object, work };
 enum class Source { tracking, scan };
@@ -21,6 +21,11 @@ enum class Outcome { freed, init_failed, not_unloaded };
 
 // Why a timer was left; unknown until there is evidence.
 enum class Cause { unknown, never_deleted, rearmed_after_delete, failed_rollback, callback_running };
+
+// Behind the timer stands a work function: that is then the callback which is told.
+constexpr bool has_work(TimerKind kind) {
+    return kind == TimerKind::delayed_work || kind == TimerKind::kthread_delayed_work;
+}
 
 // The words that every output uses, as the command line documents them.
 std::string_view name_of(TimerKind kind);
@@ -45,12 +50,12 @@ struct Arm {
 struct PendingTimer {
     TimerKind kind = TimerKind::timer;
     std::uint64_t timer = 0;
-    std::uint64_t callback = 0; // of a delayed_work: its work function
+    std::uint64_t callback = 0; // of a delayed work of either kind: its work function
     std::string symbol;         // "function [module]", or the address where it has no name
     std::vector<Owner> owned_by;
     Cause cause = Cause::unknown;
-    // Nothing where the callback was running already, or the length of a jiffy is
-    // not known. Never negative: a timer that is due has 0.
+    // Nothing where the callback was running already, or the length of a jiffy, which
+    // all but hrtimers need, is not known. Never negative: a timer that is due has 0.
     std::optional<std::chrono::nanoseconds> expires_in;
     std::optional<Arm> armed; // nothing: it was armed before anyone watched
 };
