@@ -4,46 +4,54 @@
 #include <algorithm>
 
 #include "base/text.h"
-#include "verdict/decode.h"
 
 namespace disarmd {
 
 namespace {
 
 bool holds(const abi::module_instance& module, std::uint64_t address) {
-    return std::ranges::any_of(
-        module.ranges, [&](const abi::memory_range& range) { return address - range.start < range.size; });
+    return std::ranges::any_of(module.memory.ranges, [&](const abi::memory_range& range) {
+        return address - range.start < range.size;
+    });
 }
 
-// Left by a module that was at the same address before; the rule is bpf/scan.h's, is_orphan().
-bool is_orphan(const abi::module_instance& module, const abi::tracked_timer& timer) {
-    return timer.reported != 0 || (timer.armed_ns == 0 && module.loaded_ns != 0);
-}
-
+// What the module owns of the timer. An owner that is gone owns nothing any more, nor
+// does a module own what was found armed before it was loaded at the same address.
 std::vector<Owner> owners_from(const abi::module_instance& module, const ArmedTimer& timer) {
-    if (is_orphan(module, timer.state))
+    if (timer.state.armed_ns == 0 && module.loaded_ns != 0)
         return {};
+    const auto kind = kind_of(timer.state.kind);
     unsigned bits = 0;
     if (holds(module, timer.state.callback))
-        bits |=
-            timer.state.kind == abi::TIMER_KIND_DELAYED_WORK ? abi::OWNED_BY_WORK : abi::OWNED_BY_CALLBACK;
+        bits |= has_work(kind) ? abi::OWNED_BY_WORK : abi::OWNED_BY_CALLBACK;
     if (holds(module, timer.timer))
         bits |= abi::OWNED_BY_OBJECT;
-    return owners_of(static_cast<std::uint8_t>(bits));
+    return owners_of(static_cast<std::uint8_t>(bits & ~unsigned{timer.state.orphaned}));
 }
 
 InventoryTimer describe(const ArmedTimer& timer, std::vector<Owner> owners,
-                        const std::map<std::uint64_t, std::string>& symbols, const WheelClock& clock) {
+                        const std::map<std::uint64_t, std::string>& symbols, const KernelClocks& clocks) {
     const auto symbol = symbols.find(timer.state.callback);
-    InventoryTimer out{kind_of(timer.state.kind),
-                       timer.timer,
-                       timer.state.callback,
-                       symbol != symbols.end() ? symbol->second : address_text(timer.state.callback),
-                       std::move(owners),
-                       std::nullopt};
-    if (clock.tick.count() > 0)
-        out.expires_in = time_to_expiry(timer.state.expires, clock.jiffies, clock.tick);
-    return out;
+    const auto kind = kind_of(timer.state.kind);
+    return {kind,
+            timer.timer,
+            timer.state.callback,
+            symbol != symbols.end() ? symbol->second : address_text(timer.state.callback),
+            std::move(owners),
+            time_to_expiry(kind, timer.state.expires, clocks),
+            std::nullopt};
+}
+
+// The callback's address may have gone to another module since.
+InventoryTimer describe_orphan(const ArmedTimer& timer, const std::map<std::uint64_t, std::string>& symbols,
+                               const KernelClocks& clocks) {
+    constexpr unsigned of_callback = abi::OWNED_BY_CALLBACK | abi::OWNED_BY_WORK;
+    const bool callback_gone = (timer.state.orphaned & of_callback) != 0;
+    auto orphan =
+        describe(timer, {}, callback_gone ? std::map<std::uint64_t, std::string>{} : symbols, clocks);
+    if (timer.state.reported != 0) // the id of an unload is its time
+        orphan.left_ago = time_between(timer.state.reported, clocks.monotonic_ns);
+    return orphan;
 }
 
 } // namespace
@@ -51,7 +59,7 @@ InventoryTimer describe(const ArmedTimer& timer, std::vector<Owner> owners,
 std::vector<ModuleTimers> take_inventory(const std::vector<LoadedModule>& modules,
                                          const std::vector<ArmedTimer>& timers,
                                          const std::map<std::uint64_t, std::string>& symbols,
-                                         const WheelClock& clock) {
+                                         const KernelClocks& clocks) {
     std::map<std::string, ModuleTimers> by_module;
     ModuleTimers orphans;
     for (const auto& timer : timers) {
@@ -62,10 +70,10 @@ std::vector<ModuleTimers> take_inventory(const std::vector<LoadedModule>& module
                 continue;
             owned = true;
             auto& entry = by_module[text_of(module.instance.name)];
-            entry.timers.push_back(describe(timer, std::move(owners), symbols, clock));
+            entry.timers.push_back(describe(timer, std::move(owners), symbols, clocks));
         }
-        if (!owned)
-            orphans.timers.push_back(describe(timer, {}, symbols, clock));
+        if (!owned || timer.state.orphaned != 0)
+            orphans.timers.push_back(describe_orphan(timer, symbols, clocks));
     }
     std::vector<ModuleTimers> inventory;
     for (auto& [name, entry] : by_module) {

@@ -10,6 +10,7 @@
 
 #include <disarmd/abi.h>
 
+#include "verdict/decode.h"
 #include "verdict/unload.h"
 
 namespace disarmd {
@@ -31,25 +32,22 @@ struct InventoryTimer {
     std::string symbol;
     std::vector<Owner> owned_by;
     std::optional<std::chrono::nanoseconds> expires_in;
+    // Since its module was freed; nothing where that was not seen, or it is loaded.
+    std::optional<std::chrono::nanoseconds> left_ago;
 };
 
 struct ModuleTimers {
-    std::string module;                 // empty: timers in module space that no loaded module owns (orphans)
+    std::string module;                 // empty: the orphans, whose module is gone
     std::vector<InventoryTimer> timers; // soonest first
-};
-
-// The kernel's clock when the timers were read.
-struct WheelClock {
-    std::uint64_t jiffies;
-    std::chrono::nanoseconds tick; // 0: not known
 };
 
 // Sorts armed timers by the module that owns them; by name, orphans last, modules
 // without any left out. A timer whose callback and object belong to different
-// modules appears under both. Pure.
+// modules appears under both, and if one of the two is gone, with the orphans too.
+// Whether a timer is in a module's per-CPU data can't be told here. Pure.
 std::vector<ModuleTimers> take_inventory(const std::vector<LoadedModule>& modules,
                                          const std::vector<ArmedTimer>& timers,
                                          const std::map<std::uint64_t, std::string>& symbols,
-                                         const WheelClock& clock);
+                                         const KernelClocks& clocks);
 
 } // namespace disarmd
