@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/text.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 namespace disarmd {
@@ -41,6 +43,22 @@ std::string count_text(std::size_t count, std::string_view noun) {
 
 std::string address_text(std::uint64_t address) {
     return fmt::format("{:#018x}", address);
+}
+
+std::string columns_text(const std::vector<std::vector<std::string>>& rows) {
+    std::vector<std::size_t> widths;
+    for (const auto& row : rows) {
+        widths.resize(std::max(widths.size(), row.size()));
+        for (std::size_t i = 0; i < row.size(); ++i)
+            widths[i] = std::max(widths[i], row[i].size());
+    }
+    std::string text;
+    for (const auto& row : rows) {
+        for (std::size_t i = 0; i + 1 < row.size(); ++i)
+            text += fmt::format("{:<{}}  ", row[i], widths[i]);
+        text += row.empty() ? "\n" : row.back() + "\n";
+    }
+    return text;
 }
 
 } // namespace disarmd

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace disarmd {
 
@@ -22,5 +23,9 @@ namespace disarmd {
 
 // "0xffffffffc0a3e000": all 16 digits, as the kernel prints addresses.
 [[nodiscard]] std::string address_text(std::uint64_t address);
+
+// A line for each row, its cells in columns as wide as their widest one, two blanks
+// apart. All rows have as many cells; the last one is not filled up.
+[[nodiscard]] std::string columns_text(const std::vector<std::vector<std::string>>& rows);
 
 } // namespace disarmd

@@ -52,6 +52,19 @@ Json to_json(const InventoryTimer& timer) {
             {"expires_in_ms", milliseconds(timer.expires_in)}};
 }
 
+Json to_orphan_json(const InventoryTimer& timer) {
+    auto json = to_json(timer);
+    json["left_ago_ms"] = milliseconds(timer.left_ago);
+    return json;
+}
+
+Json list_orphans(const std::vector<InventoryTimer>& timers) {
+    Json list = Json::array();
+    for (const auto& timer : timers)
+        list.push_back(to_orphan_json(timer));
+    return list;
+}
+
 template <typename Timer>
 Json list_of(const std::vector<Timer>& timers) {
     Json list = Json::array();
@@ -89,11 +102,15 @@ Json to_json(const std::vector<ModuleTimers>& inventory) {
     Json orphans = Json::array();
     for (const auto& entry : inventory) {
         if (entry.module.empty())
-            orphans = list_of(entry.timers);
+            orphans = list_orphans(entry.timers);
         else
             modules.push_back({{"module", entry.module}, {"timers", list_of(entry.timers)}});
     }
     return {{"schema", json_schema}, {"modules", modules}, {"orphans", orphans}};
+}
+
+Json orphans_to_json(const std::vector<InventoryTimer>& orphans) {
+    return {{"schema", json_schema}, {"orphans", list_orphans(orphans)}};
 }
 
 std::string to_line(const Json& json) {

@@ -20,6 +20,9 @@ nlohmann::ordered_json to_json(const Unload& unload);
 // What list --json prints. Pure.
 nlohmann::ordered_json to_json(const std::vector<ModuleTimers>& inventory);
 
+// What list --orphans --json prints. Pure.
+nlohmann::ordered_json orphans_to_json(const std::vector<InventoryTimer>& orphans);
+
 // On one line, always valid UTF-8: bytes of the kernel's that are none become U+FFFD.
 std::string to_line(const nlohmann::ordered_json& json);
 

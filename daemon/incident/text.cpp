@@ -2,7 +2,6 @@
 #include "incident/text.h"
 
 #include <algorithm>
-#include <array>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -27,6 +26,10 @@ std::string expiry_text(const PendingTimer& timer) {
     if (!timer.expires_in)
         return "armed";
     return fmt::format("fires in {}", duration_text(*timer.expires_in));
+}
+
+std::string known_duration(const std::optional<std::chrono::nanoseconds>& duration) {
+    return duration ? duration_text(*duration) : "unknown";
 }
 
 std::string task_text(std::string_view comm, std::uint32_t pid) {
@@ -135,31 +138,23 @@ std::string to_summary(const Unload& unload) {
 }
 
 std::string to_table(const std::vector<ModuleTimers>& inventory) {
-    constexpr std::array<std::string_view, 5> heads{"MODULE", "KIND", "FIRES IN", "CALLBACK", "OWNED BY"};
-    std::vector<std::array<std::string, heads.size()>> rows;
+    std::vector<std::vector<std::string>> rows{{"MODULE", "KIND", "FIRES IN", "CALLBACK", "OWNED BY"}};
     for (const auto& entry : inventory) {
         for (const auto& timer : entry.timers)
             rows.push_back({entry.module.empty() ? "(freed)" : printable(entry.module),
-                            std::string(name_of(timer.kind)),
-                            timer.expires_in ? duration_text(*timer.expires_in) : "unknown",
+                            std::string(name_of(timer.kind)), known_duration(timer.expires_in),
                             printable(timer.symbol), timer.owned_by.empty() ? "-" : joined(timer.owned_by)});
     }
-    std::array<std::size_t, heads.size()> widths{};
-    for (std::size_t i = 0; i < heads.size(); ++i) {
-        widths[i] = heads[i].size();
-        for (const auto& row : rows)
-            widths[i] = std::max(widths[i], row[i].size());
-    }
-    std::string table;
-    const auto add_row = [&](const auto& cells) {
-        for (std::size_t i = 0; i + 1 < heads.size(); ++i)
-            table += fmt::format("{:<{}}  ", cells[i], widths[i]);
-        table += fmt::format("{}\n", cells.back());
-    };
-    add_row(heads);
-    for (const auto& row : rows)
-        add_row(row);
-    return table;
+    return columns_text(rows);
+}
+
+std::string to_orphan_table(const std::vector<InventoryTimer>& orphans) {
+    std::vector<std::vector<std::string>> rows{{"KIND", "FIRES IN", "TIMER", "CALLBACK", "LEFT AGO"}};
+    for (const auto& timer : orphans)
+        rows.push_back({std::string(name_of(timer.kind)), known_duration(timer.expires_in),
+                        address_text(timer.timer), address_text(timer.callback),
+                        known_duration(timer.left_ago)});
+    return columns_text(rows);
 }
 
 } // namespace disarmd

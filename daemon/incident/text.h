@@ -17,7 +17,9 @@ std::string to_page(const Unload& unload);
 inline constexpr std::size_t summary_limit = 900;
 std::string to_summary(const Unload& unload);
 
-// The armed timers as a table. Ends with a newline. Pure.
+// The armed timers as a table; only the orphans, with what is known of no other timer.
+// Both end with a newline. Pure.
 std::string to_table(const std::vector<ModuleTimers>& inventory);
+std::string to_orphan_table(const std::vector<InventoryTimer>& orphans);
 
 } // namespace disarmd
