@@ -32,10 +32,10 @@ std::string now_text() {
 
 } // namespace
 
-Result<std::unique_ptr<JsonFileSink>> JsonFileSink::open(const std::string& path) {
+Result<std::unique_ptr<JsonFileSink>> JsonFileSink::open(const std::string& path, Content content) {
     if (auto fd = open_for_append(path); !fd)
         return fail(fd.error());
-    return std::unique_ptr<JsonFileSink>(new JsonFileSink(path));
+    return std::unique_ptr<JsonFileSink>(new JsonFileSink(path, content));
 }
 
 Result<void> JsonFileSink::write(const Unload& unload) {

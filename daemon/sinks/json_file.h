@@ -7,19 +7,28 @@
 
 namespace disarmd {
 
-// One JSON document per incident and line, appended. The file is opened anew each
+// One JSON document per unload and line, appended. The file is opened anew each
 // time, so that it may be rotated, and created if it is not there.
 class JsonFileSink : public Sink {
 public:
-    static Result<std::unique_ptr<JsonFileSink>> open(const std::string& path);
+    enum class Content { incidents, every_unload };
 
-    [[nodiscard]] std::string_view name() const override { return "json_file"; }
+    static Result<std::unique_ptr<JsonFileSink>> open(const std::string& path, Content content);
+
+    // The key in the configuration that asked for it.
+    [[nodiscard]] std::string_view name() const override {
+        return content_ == Content::incidents ? "json_file" : "unloads_file";
+    }
+    [[nodiscard]] bool takes(const Unload& unload) const override {
+        return content_ == Content::every_unload || Sink::takes(unload);
+    }
     Result<void> write(const Unload& unload) override;
 
 private:
-    explicit JsonFileSink(std::string path) : path_(std::move(path)) {}
+    JsonFileSink(std::string path, Content content) : path_(std::move(path)), content_(content) {}
 
     std::string path_;
+    Content content_;
 };
 
 } // namespace disarmd

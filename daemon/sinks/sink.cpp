@@ -15,7 +15,13 @@ Result<std::vector<std::unique_ptr<Sink>>> open_sinks(const Config::Sinks& confi
         sinks.push_back(std::move(*sink));
     }
     if (config.json_file) {
-        auto sink = JsonFileSink::open(*config.json_file);
+        auto sink = JsonFileSink::open(*config.json_file, JsonFileSink::Content::incidents);
+        if (!sink)
+            return fail(sink.error());
+        sinks.push_back(std::move(*sink));
+    }
+    if (config.unloads_file) {
+        auto sink = JsonFileSink::open(*config.unloads_file, JsonFileSink::Content::every_unload);
         if (!sink)
             return fail(sink.error());
         sinks.push_back(std::move(*sink));

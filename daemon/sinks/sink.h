@@ -11,9 +11,9 @@
 
 namespace disarmd {
 
-// A place where incidents are written. write() is called once per incident, in the
-// order of the unloads; a failure is the caller's to report and keeps no other sink
-// from being written.
+// A place where unloads are written. write() is called once for each unload that the
+// sink takes, in their order; a failure is the caller's to report and keeps no other
+// sink from being written.
 class Sink {
 public:
     Sink() = default;
@@ -22,6 +22,8 @@ public:
     virtual ~Sink() = default;
 
     [[nodiscard]] virtual std::string_view name() const = 0;
+    // Incidents only, unless the sink says otherwise: what was clean concerns nobody.
+    [[nodiscard]] virtual bool takes(const Unload& unload) const { return unload.verdict != Verdict::clean; }
     virtual Result<void> write(const Unload& unload) = 0;
 };
 
