@@ -73,14 +73,23 @@ Result<void> EventLoop::after(std::chrono::microseconds delay, std::function<voi
                    "setting a timer");
 }
 
-Result<void> EventLoop::on_child_exit(pid_t pid, std::function<void(int, int)> handler) {
+Result<void> EventLoop::on_child_change(pid_t pid, std::function<void(int, int)> handler) {
     const auto call = [](sd_event_source*, const siginfo_t* info, void* data) {
         static_cast<Handler*>(data)->child(info->si_code, info->si_status);
         return 0;
     };
-    return checked(
-        sd_event_add_child(event_.get(), nullptr, pid, WEXITED, call, keep({nullptr, std::move(handler)})),
-        "watching a child process");
+    constexpr const char* attempted = "watching a child process";
+    sd_event_source* source = nullptr;
+    if (const int err = sd_event_add_child(event_.get(), &source, pid, WEXITED | WSTOPPED, call,
+                                           keep({nullptr, std::move(handler)}));
+        err < 0)
+        return fail(Error::from_code(-err, attempted));
+    // The loop owns it, as it does the sources of all others; by default it is told of once.
+    int err = sd_event_source_set_enabled(source, SD_EVENT_ON);
+    if (err >= 0)
+        err = sd_event_source_set_floating(source, 1);
+    sd_event_source_unref(source);
+    return checked(err, attempted);
 }
 
 Result<int> EventLoop::run() {

@@ -26,9 +26,9 @@ public:
     Result<void> on_signal(int signal, std::function<void()> handler);
     // Once, after the delay.
     Result<void> after(std::chrono::microseconds delay, std::function<void()> handler);
-    // The child is reaped; status is as waitid(2) gives it: CLD_EXITED and the code,
-    // or another CLD_ constant and the signal.
-    Result<void> on_child_exit(pid_t pid, std::function<void(int how, int status)> handler);
+    // Whenever the child stops, and when it has ended, on which it is reaped. As waitid(2)
+    // gives it: CLD_EXITED and the code, or another CLD_ constant and the signal.
+    Result<void> on_child_change(pid_t pid, std::function<void(int how, int status)> handler);
 
     // Until stop(); the value it was given.
     Result<int> run();

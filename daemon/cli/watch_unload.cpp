@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstring>
+#include <optional>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,6 +21,9 @@ namespace disarmd {
 
 namespace {
 
+// What COMMAND has to end in order, from the SIGTERM on.
+constexpr std::chrono::seconds command_grace(2);
+
 // One watch: what has been seen of the module so far, and how it may end.
 class Watch {
 public:
@@ -33,7 +37,8 @@ private:
     Result<void> listen();
     void take_unloads();
     void end(ExitCode code) { loop_.stop(static_cast<int>(code)); }
-    void on_command_exit(int how, int status);
+    Result<void> start_command();
+    void on_command_change(int how, int status);
     void on_timeout();
     void on_interrupt(std::string_view signal);
     ExitCode report(ExitCode ended_with);
@@ -41,7 +46,7 @@ private:
     const WatchUnloadOptions& options_;
     Probe probe_;
     EventLoop loop_;
-    pid_t command_pid_ = 0; // 0 once it has ended
+    std::optional<Command> command_; // while it runs
     std::vector<Unload> unloads_;
     std::vector<std::string> trouble_; // why there may be no verdict
 };
@@ -60,7 +65,7 @@ Result<void> Watch::announce() {
     const auto timers = probe_.armed_timers();
     if (!timers)
         return fail(timers.error());
-    const auto inventory = take_inventory({*module}, *timers, {}, {0, std::chrono::nanoseconds(0)});
+    const auto inventory = take_inventory({*module}, *timers, {}, {});
     const std::size_t armed =
         inventory.empty() || inventory.front().module.empty() ? 0 : inventory.front().timers.size();
     fmt::print(stderr, "READY: module {} is loaded, with {} armed; watching for its unload\n",
@@ -101,8 +106,31 @@ void Watch::take_unloads() {
         end(ExitCode::clean);
 }
 
-void Watch::on_command_exit(int how, int status) {
-    command_pid_ = 0;
+Result<void> Watch::start_command() {
+    auto command = Command::start(options_.command);
+    if (!command)
+        return fail(command.error());
+    command_ = std::move(*command);
+    if (auto added = loop_.on_signal(SIGCONT,
+                                     [this] {
+                                         if (command_)
+                                             command_->go_on();
+                                     });
+        !added)
+        return added;
+    return loop_.on_child_change(command_->pid(),
+                                 [this](int how, int status) { on_command_change(how, status); });
+}
+
+void Watch::on_command_change(int how, int status) {
+    if (how == CLD_STOPPED)
+        return command_->stop_along(status);
+    const bool had_terminal = command_->give_back_terminal();
+    command_.reset();
+    if (how == CLD_KILLED && status == SIGINT && had_terminal) {
+        ::kill(0, SIGINT); // Ctrl-C is for the whole job, of which the command was a part
+        return on_interrupt("SIGINT");
+    }
     if (how != CLD_EXITED) {
         const char* const meaning = ::sigdescr_np(status); // null for the real-time ones
         fmt::print(stderr, "disarmd: {} was killed by signal {} ({})\n", printable(options_.command.front()),
@@ -160,18 +188,14 @@ ExitCode Watch::run() {
     if (auto announced = announce(); !announced)
         return complain(announced.error(), ExitCode::inconclusive);
     if (!options_.command.empty()) {
-        const auto pid = start_command(options_.command);
-        if (!pid)
-            return complain(pid.error(), ExitCode::usage);
-        command_pid_ = *pid;
-        if (auto added =
-                loop_.on_child_exit(*pid, [this](int how, int status) { on_command_exit(how, status); });
-            !added)
-            return complain(added.error(), ExitCode::inconclusive);
+        if (auto started = start_command(); !started)
+            return complain(started.error(), ExitCode::usage);
     }
     const auto ended = loop_.run();
-    if (command_pid_ != 0)
-        ::kill(command_pid_, SIGTERM);
+    if (command_) {
+        command_->end(command_grace);
+        take_unloads(); // those that it did at its end
+    }
     if (!ended)
         return complain(ended.error(), ExitCode::inconclusive);
     return report(static_cast<ExitCode>(*ended));
@@ -190,7 +214,9 @@ ExitCode watch_unload(const WatchUnloadOptions& options) {
         return complain({EINVAL, fmt::format("module {} is built into this kernel: it can't be unloaded",
                                              options.module)},
                         ExitCode::usage);
-    auto probe = open_probe();
+    ProbeSettings settings;
+    settings.backend = options.backend;
+    auto probe = open_probe(settings);
     if (!probe)
         return complain(probe.error(), ExitCode::impossible);
     auto loop = EventLoop::create();
