@@ -7,6 +7,8 @@
 #include "cli/exit_code.h"
 #include "cli/options.h"
 #include "probe/probe.h"
+#include "probe/settings.h"
+#include "verdict/losses.h"
 
 namespace disarmd {
 
@@ -19,7 +21,9 @@ ExitCode doctor(const DoctorOptions& options);
 
 // What every command that looks into the kernel does first. A failure's text names
 // the first requirement that is not met and what to do about it; it means exit code 4.
-Result<Probe> open_probe();
+Result<Probe> open_probe(const ProbeSettings& settings);
+
+LossCounts losses_of(const Probe& probe);
 
 // Writes to stdout and flushes; a result that could not be written is no result, so
 // instead of clean the exit code is then inconclusive, and stderr says so.

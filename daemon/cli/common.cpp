@@ -8,7 +8,7 @@
 
 namespace disarmd {
 
-Result<Probe> open_probe() {
+Result<Probe> open_probe(const ProbeSettings& settings) {
     for (const auto& requirement : check_requirements()) {
         if (!requirement.met)
             return fail({ENOTSUP, fmt::format("{}: {}; {}", requirement.name, requirement.detail,
@@ -20,7 +20,14 @@ Result<Probe> open_probe() {
     const auto layout = locate_running_kernel(*btf);
     if (!layout)
         return fail(layout.error());
-    return Probe::load(*layout, *btf);
+    return Probe::load(*layout, *btf, settings);
+}
+
+LossCounts losses_of(const Probe& probe) {
+    LossCounts counts{};
+    for (std::size_t i = 0; i < counts.size(); ++i)
+        counts.at(i) = probe.losses(static_cast<abi::loss>(i));
+    return counts;
 }
 
 ExitCode print_result(const std::string& text, ExitCode code) {

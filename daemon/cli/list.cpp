@@ -1,20 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <ctime>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
 #include "incident/json.h"
 #include "incident/text.h"
 #include "verdict/decode.h"
+#include "verdict/gaps.h"
 
 namespace disarmd {
 
 namespace {
 
-Result<std::vector<ModuleTimers>> read_inventory(const Probe& probe,
-                                                 const std::vector<LoadedModule>& modules) {
+Result<std::vector<ModuleTimers>> read_inventory(const Probe& probe, const std::vector<LoadedModule>& modules,
+                                                 const KernelClocks& clocks) {
     const auto timers = probe.armed_timers();
     if (!timers)
         return fail(timers.error());
@@ -24,18 +27,59 @@ Result<std::vector<ModuleTimers>> read_inventory(const Probe& probe,
     const auto symbols = name_addresses(callbacks);
     if (!symbols)
         return fail(symbols.error());
-    return take_inventory(modules, *timers, *symbols, {probe.survey_jiffies(), probe.tick()});
+    return take_inventory(modules, *timers, *symbols, clocks);
+}
+
+std::uint64_t monotonic_ns() {
+    timespec now{};
+    ::clock_gettime(CLOCK_MONOTONIC, &now);
+    constexpr std::uint64_t ns_per_s = 1'000'000'000;
+    return static_cast<std::uint64_t>(now.tv_sec) * ns_per_s + static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+// What is said where there is nothing to show.
+std::string nothing_text(const ListOptions& options) {
+    if (options.orphans)
+        return "no timer is left by a module that is gone";
+    return options.module ? fmt::format("module {} has no timer armed", *options.module)
+                          : "modules have no timer armed";
+}
+
+ExitCode print_orphans(const std::vector<ModuleTimers>& inventory, const ListOptions& options,
+                       ExitCode code) {
+    const auto group = std::ranges::find(inventory, "", &ModuleTimers::module);
+    const auto orphans = group != inventory.end() ? group->timers : std::vector<InventoryTimer>{};
+    if (options.json)
+        return print_result(to_line(orphans_to_json(orphans)) + '\n', code);
+    if (!orphans.empty())
+        return print_result(to_orphan_table(orphans), code);
+    fmt::print(stderr, "{}\n", nothing_text(options));
+    return code;
+}
+
+ExitCode print_inventory(std::vector<ModuleTimers> inventory, const ListOptions& options, ExitCode code) {
+    if (options.module)
+        std::erase_if(inventory, [&](const ModuleTimers& entry) { return entry.module != *options.module; });
+    if (options.json)
+        return print_result(to_line(to_json(inventory)) + '\n', code);
+    if (!inventory.empty())
+        return print_result(to_table(inventory), code);
+    fmt::print(stderr, "{}\n", nothing_text(options));
+    return code;
 }
 
 } // namespace
 
 ExitCode list(const ListOptions& options) {
-    auto probe = open_probe();
+    ProbeSettings settings;
+    settings.backend = options.backend;
+    auto probe = open_probe(settings);
     if (!probe)
         return complain(probe.error(), ExitCode::impossible);
-    const auto complete = probe->survey();
-    if (!complete)
-        return complain(complete.error(), ExitCode::impossible);
+    const auto gaps = probe->survey();
+    if (!gaps)
+        return complain(gaps.error(), ExitCode::impossible);
+    const KernelClocks clocks{probe->survey_jiffies(), probe->tick(), monotonic_ns()};
     const auto modules = probe->modules();
     if (!modules)
         return complain(modules.error(), ExitCode::impossible);
@@ -46,25 +90,16 @@ ExitCode list(const ListOptions& options) {
             {ENOENT, fmt::format("module {} is not loaded (lsmod shows which are)", *options.module)},
             ExitCode::usage);
 
-    auto inventory = read_inventory(*probe, *modules);
+    auto inventory = read_inventory(*probe, *modules, clocks);
     if (!inventory)
         return complain(inventory.error(), ExitCode::impossible);
-    if (options.module)
-        std::erase_if(*inventory, [&](const ModuleTimers& entry) { return entry.module != *options.module; });
-
     auto code = ExitCode::clean;
-    if (!*complete)
-        code =
-            complain({EAGAIN, "the timer wheels were in motion at every attempt: the list may lack timers"},
-                     ExitCode::inconclusive);
-    if (options.json)
-        return print_result(to_line(to_json(*inventory)) + '\n', code);
-    if (inventory->empty()) {
-        fmt::print(stderr, "{} no timer armed\n",
-                   options.module ? fmt::format("module {} has", *options.module) : "modules have");
-        return code;
-    }
-    return print_result(to_table(*inventory), code);
+    if (*gaps != 0)
+        code = complain(
+            {EAGAIN, fmt::format("the list may lack timers: {}", fmt::join(describe_gaps(*gaps), "; "))},
+            ExitCode::inconclusive);
+    return options.orphans ? print_orphans(*inventory, options, code)
+                           : print_inventory(std::move(*inventory), options, code);
 }
 
 } // namespace disarmd

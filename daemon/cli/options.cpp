@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "config/config.h"
 
 namespace disarmd {
 
@@ -39,8 +40,9 @@ public:
             return CLI::Formatter::make_usage(app, "disarmd " + name);
         return "Usage: disarmd [run] [--config FILE]\n"
                "       disarmd --watch-unload MODULE [--timeout SEC] [--json] [-- COMMAND ARG...]\n"
-               "       disarmd list [--module M] [--json]\n"
-               "       disarmd doctor [--json]\n";
+               "       disarmd list [--module M | --orphans] [--json]\n"
+               "       disarmd doctor [--json]\n"
+               "Every command takes --probe-backend auto|tracepoint|kprobe.\n";
     }
 };
 
@@ -108,11 +110,19 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
     auto* const list_command = app.add_subcommand("list", "what is armed now, by module");
     auto* const listed_option =
         list_command->add_option("--module", listed, "only this module's timers")->type_name("M");
+    list_command->add_flag("--orphans", list.orphans, "only timers whose module is gone");
     list_command->add_flag("--json", list.json, "print one JSON object instead of a table");
 
     DoctorOptions doctor;
     auto* const doctor_command = app.add_subcommand("doctor", "what this kernel lets disarmd see");
     doctor_command->add_flag("--json", doctor.json, "print one JSON object instead of text");
+
+    std::string backend_word;
+    std::vector<CLI::Option*> backend_options;
+    for (auto* const where : {&app, run_command, list_command, doctor_command})
+        backend_options.push_back(
+            where->add_option("--probe-backend", backend_word, "how timers are watched [auto]")
+                ->type_name("auto|tracepoint|kprobe"));
 
     app.require_subcommand(0, 1);
     try {
@@ -137,6 +147,25 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
 
     if (run.config && (!watch_option->empty() || list_command->parsed() || doctor_command->parsed()))
         return fail({EINVAL, fmt::format("--config goes with run only ({})", see_help)});
+
+    if (list.orphans && !listed_option->empty())
+        return fail({EINVAL, fmt::format("--orphans are of no module: leave --module out ({})", see_help)});
+
+    std::optional<Backend> backend;
+    switch (std::ranges::count(backend_options, false, &CLI::Option::empty)) {
+    case 0:
+        break;
+    case 1:
+        backend = backend_named(backend_word);
+        if (!backend)
+            return fail({EINVAL, fmt::format("--probe-backend must be {}, not \"{}\" ({})", backend_words,
+                                             printable(backend_word), see_help)});
+        break;
+    default:
+        return fail({EINVAL, fmt::format("--probe-backend was given twice ({})", see_help)});
+    }
+    run.backend = backend;
+    watch.backend = list.backend = doctor.backend = backend.value_or(Backend::automatic);
 
     if (!watch_option->empty()) {
         auto name = parse_module_name(watched);

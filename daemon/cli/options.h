@@ -8,27 +8,33 @@
 #include <vector>
 
 #include "base/result.h"
+#include "probe/settings.h"
 
 namespace disarmd {
 
 struct RunOptions {
     std::optional<std::string> config;
+    std::optional<Backend> backend; // wins over the configuration's
 };
 
 struct WatchUnloadOptions {
     std::string module; // as the kernel spells it: '_' for '-'
     std::optional<std::chrono::microseconds> timeout;
     bool json = false;
+    Backend backend = Backend::automatic;
     std::vector<std::string> command; // empty: wait for whoever unloads it
 };
 
 struct ListOptions {
     std::optional<std::string> module;
+    bool orphans = false; // nothing but them
     bool json = false;
+    Backend backend = Backend::automatic;
 };
 
 struct DoctorOptions {
     bool json = false;
+    Backend backend = Backend::automatic;
 };
 
 // Text that was asked for (--help, --version).
