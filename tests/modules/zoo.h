@@ -13,8 +13,10 @@
 #include <linux/bits.h>
 #include <linux/completion.h>
 #include <linux/cpumask.h>
+#include <linux/hrtimer.h>
 #include <linux/jiffies.h>
 #include <linux/kernel.h>
+#include <linux/kthread.h>
 #include <linux/ktime.h>
 #include <linux/module.h>
 #include <linux/rcupdate.h>
@@ -29,7 +31,11 @@
 
 /* ZOO_HAS_* come from Kbuild, which looks into the kernel's own header. */
 #ifndef ZOO_HAS_timer_delete /* 6.2, and stable kernels that took it */
-#define timer_delete(timer) del_timer(timer)
+#define timer_delete del_timer
+#endif
+
+#ifndef ZOO_HAS_timer_delete_sync_try /* Renamed in 6.16. */
+#define timer_delete_sync_try try_to_del_timer_sync
 #endif
 
 #ifdef ZOO_HAS_timer_shutdown_sync /* 6.2, and stable kernels that took it */
@@ -43,11 +49,44 @@ static inline int timer_shutdown_sync(struct timer_list *timer)
 }
 #endif
 
+#ifndef ZOO_HAS_hrtimer_setup /* 6.13 */
+static inline void hrtimer_setup(struct hrtimer *timer, enum hrtimer_restart (*fn)(struct hrtimer *),
+				 clockid_t clock, enum hrtimer_mode mode)
+{
+	hrtimer_init(timer, clock, mode);
+	timer->function = fn;
+}
+#endif
+
+/* 6.14; before, the thread was woken up as it was created. */
+#ifndef kthread_run_worker
+#define kthread_run_worker kthread_create_worker
+#endif
+
 /* How long to wait for what should be immediate, on a slow emulator with few CPUs. */
 #define ZOO_WAIT_MS 20000
 /* The same where a CPU spins for it: well below what the watchdogs and RCU complain about. */
 #define ZOO_SPIN_MS 5000
 
+/*
+ * The index of @value among the @count @names, which the parameter @what can have; -EINVAL if it is
+ * none of them.
+ */
+static inline int zoo_choose(const char *what, const char *value, const char *const *names, int count)
+{
+	char all[64];
+	int i, found, length = 0;
+
+	found = match_string(names, count, value);
+	if (found >= 0)
+		return found;
+	for (i = 0; i < count; i++)
+		length += scnprintf(all + length, sizeof(all) - length, " %s", names[i]);
+	pr_err("%s=%s is not one of:%s\n", what, value, all);
+	return -EINVAL;
+}
+
+#ifndef ZOO_NO_END
 enum zoo_end {
 	ZOO_LEAK,
 	ZOO_DELETE,
@@ -102,6 +141,7 @@ static inline void zoo_log_exit(unsigned int armed)
 {
 	pr_info("exit, end=%s armed=%u\n", zoo_end_names[zoo_end], armed);
 }
+#endif
 
 /*
  * Timer callbacks run with bottom halves off, which to RCU is a reader: afterwards, whichever was
@@ -110,6 +150,22 @@ static inline void zoo_log_exit(unsigned int armed)
 static inline void zoo_wait_for_callbacks(void)
 {
 	synchronize_rcu_expedited();
+}
+
+/* Waits until what is due within @ms from now is not @pending any more; for callbacks that cannot tell. */
+static inline bool zoo_wait_not_pending(bool (*pending)(void), unsigned int ms)
+{
+	unsigned long deadline = jiffies + msecs_to_jiffies(ms) + msecs_to_jiffies(ZOO_WAIT_MS);
+
+	while (pending()) {
+		if (time_after(jiffies, deadline)) {
+			pr_err("did not fire: this unload proves nothing\n");
+			return false;
+		}
+		schedule_timeout_idle(1);
+	}
+	zoo_wait_for_callbacks();
+	return true;
 }
 
 /* Waits until the callback that completes @fired, due within @ms from now, has done so and returned. */
@@ -133,6 +189,7 @@ static inline unsigned long zoo_expiry(void)
 	return jiffies + msecs_to_jiffies(delay_ms);
 }
 
+#ifndef ZOO_NO_END
 /* Does to @timer, armed by zoo_expiry(), what was chosen; its callback completes @fired. */
 static inline void zoo_end_timer(struct timer_list *timer, struct completion *fired)
 {
@@ -162,6 +219,16 @@ static inline void zoo_end_dwork(struct delayed_work *dwork, struct completion *
 	else if (zoo_end == ZOO_DELETE || zoo_end == ZOO_EXPIRE)
 		cancel_delayed_work_sync(dwork);
 }
+
+/* The same to @timer, started with delay_ms; there is no shutdown of an hrtimer. */
+static inline void zoo_end_hrtimer(struct hrtimer *timer, struct completion *fired)
+{
+	if (zoo_end == ZOO_EXPIRE && zoo_wait_fired(fired, delay_ms))
+		return;
+	if (zoo_end == ZOO_DELETE || zoo_end == ZOO_EXPIRE)
+		hrtimer_cancel(timer);
+}
+#endif
 #endif
 
 /* Spins until another CPU sets @flag. */
