@@ -58,7 +58,7 @@ std::string hooks_text(const Diagnosis& diagnosis) {
     Rows rows;
     for (const auto& hook : diagnosis.hooks)
         rows.push_back({mark(hook.attached), hook.purpose, hook.name,
-                        hook.attached ? hook.method : fmt::format("without it: no whole {}", hook.loses)});
+                        hook.attached ? hook.method : fmt::format("not attached ({})", hook.loses)});
     auto text = fmt::format("\nHooks (backend {}: {})\n", diagnosis.backend, diagnosis.backend_reason);
     const auto lines = columns_text(rows);
     std::size_t start = 0;
