@@ -24,13 +24,10 @@ static void __init zoo_init_callback_fn(struct timer_list *unused)
 	complete(&fired);
 }
 
-/* Frees the object, too, unless it is leaked. */
-static void end_timer(void)
+static void finish(void)
 {
-	unsigned int armed;
+	unsigned int armed = timer_pending(timer);
 
-	zoo_end_timer(timer, &fired);
-	armed = timer_pending(timer);
 	/* A leaked timer's object must outlive the module: only the callback's text is to be gone. */
 	if (zoo_end != ZOO_LEAK && timer != &static_timer)
 		kfree(timer);
@@ -57,21 +54,21 @@ static int __init zoo_init_callback_init(void)
 	if (zoo_end != ZOO_NEVER)
 		mod_timer(timer, zoo_expiry());
 	pr_info("armed %d timer at %px, delay_ms=%u\n", timer_pending(timer), timer, delay_ms);
+	/* By the time of exit the callback would be gone. */
+	if (fail || zoo_end == ZOO_EXPIRE)
+		zoo_end_timer(timer, &fired);
 	if (fail) {
-		end_timer();
+		finish();
 		return -EINVAL;
 	}
-	/* Not in exit: until then the callback would be gone. */
-	if (zoo_end == ZOO_EXPIRE && !zoo_wait_fired(&fired, delay_ms))
-		timer_delete_sync(timer);
 	return 0;
 }
 
 static void __exit zoo_init_callback_exit(void)
 {
-	if (zoo_end == ZOO_EXPIRE)
-		zoo_end = ZOO_NEVER;
-	end_timer();
+	if (zoo_end != ZOO_EXPIRE)
+		zoo_end_timer(timer, &fired);
+	finish();
 }
 
 module_init(zoo_init_callback_init);
