@@ -23,47 +23,61 @@ struct module___v6_4 {
 	struct module_memory___v6_4 mem[1];
 } __attribute__((preserve_access_index));
 
-static __always_inline u32 add_range(struct memory_range *ranges, u32 count, u64 start, u32 size)
+enum mod_mem_type___v6_4 {
+	MOD_INIT_TEXT___v6_4 = 4,
+};
+
+/* 7.0 replaced the state of an hrtimer, whose lowest bit said that it is queued, by a bool. */
+struct hrtimer___v7_0 {
+	bool is_queued;
+} __attribute__((preserve_access_index));
+
+static __always_inline u64 hrtimer_state_offset(void)
 {
-	if (!start || !size || count >= DISARMD_MODULE_RANGES)
-		return count;
-	ranges[count].start = start;
-	ranges[count].size = size;
-	return count + 1;
+	if (bpf_core_field_exists(struct hrtimer___v7_0, is_queued))
+		return bpf_core_field_offset(struct hrtimer___v7_0, is_queued);
+	return bpf_core_field_offset(struct hrtimer, state);
 }
 
-static __always_inline u32 add_range_at(struct memory_range *ranges, u32 count, u64 base_addr,
-					u64 size_addr)
+static __always_inline void read_range(struct memory_range *range, u64 base_addr, u64 size_addr)
 {
-	u64 start = 0;
 	u32 size = 0;
 
-	if (read_u64(&start, base_addr) || read_u32(&size, size_addr))
-		return count;
-	return add_range(ranges, count, start, size);
+	range->start = 0;
+	range->size = 0;
+	if (read_u64(&range->start, base_addr) || read_u32(&size, size_addr) || !range->start)
+		return;
+	range->size = size;
 }
 
 /*
- * Fills ranges (all zero before) with the memory of the module at mod, and
- * returns how many there are: 0 if they can't be told. A range of init sections
- * is gone from here once the kernel has freed it.
+ * Fills memory with that of the module at mod, and returns how many bytes of code
+ * and data there are: 0 if they can't be told. The init sections are gone from here
+ * once the kernel has freed them.
  */
-static __always_inline u32 read_module_ranges(u64 mod, struct memory_range *ranges)
+static __always_inline u64 read_module_memory(u64 mod, struct module_memory *memory)
 {
-	u32 count = 0;
+	u64 bytes = 0;
 
 	if (bpf_core_field_exists(struct module___v6_4, mem)) {
 		u64 mem = mod + bpf_core_field_offset(struct module___v6_4, mem);
 		u64 stride = bpf_core_type_size(struct module_memory___v6_4);
-		u64 bytes = bpf_core_field_size(struct module___v6_4, mem);
+		u64 size = bpf_core_field_size(struct module___v6_4, mem);
+		u64 init = bpf_core_enum_value(enum mod_mem_type___v6_4, MOD_INIT_TEXT___v6_4);
 
-		for (u32 i = 0; i < DISARMD_MODULE_RANGES && (i + 1) * stride <= bytes; i++) {
+#pragma unroll
+		for (u32 i = 0; i < DISARMD_MODULE_RANGES; i++) {
 			u64 region = mem + i * stride;
 
-			count = add_range_at(
-				ranges, count,
-				region + bpf_core_field_offset(struct module_memory___v6_4, base),
-				region + bpf_core_field_offset(struct module_memory___v6_4, size));
+			if ((i + 1) * stride > size)
+				break;
+			read_range(&memory->ranges[i],
+				   region + bpf_core_field_offset(struct module_memory___v6_4, base),
+				   region + bpf_core_field_offset(struct module_memory___v6_4,
+								  size));
+			bytes += memory->ranges[i].size;
+			if (i == init)
+				memory->init_text = memory->ranges[i];
 		}
 	} else {
 		u64 base = bpf_core_field_offset(struct module_layout, base);
@@ -71,8 +85,14 @@ static __always_inline u32 read_module_ranges(u64 mod, struct memory_range *rang
 		u64 core = mod + bpf_core_field_offset(struct module, core_layout);
 		u64 init = mod + bpf_core_field_offset(struct module, init_layout);
 
-		count = add_range_at(ranges, count, core + base, core + size);
-		count = add_range_at(ranges, count, init + base, init + size);
+		read_range(&memory->ranges[0], core + base, core + size);
+		read_range(&memory->ranges[1], init + base, init + size);
+		memory->init_text = memory->ranges[1];
+		bytes = memory->ranges[0].size + memory->ranges[1].size;
 	}
-	return count;
+	/* A kernel for one CPU has none. */
+	if (bpf_core_field_exists(struct module, percpu))
+		read_range(&memory->percpu, mod + bpf_core_field_offset(struct module, percpu),
+			   mod + bpf_core_field_offset(struct module, percpu_size));
+	return bytes;
 }

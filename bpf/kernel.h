@@ -54,6 +54,48 @@ struct delayed_work {
 	struct timer_list timer;
 };
 
+/* include/linux/kthread.h */
+struct kthread_work {
+	void (*func)(struct kthread_work *work);
+};
+
+struct kthread_delayed_work {
+	struct kthread_work work;
+	struct timer_list timer;
+};
+
+/* include/linux/rbtree_types.h */
+struct rb_node {
+	unsigned long __rb_parent_color;
+	struct rb_node *rb_right;
+	struct rb_node *rb_left;
+};
+
+struct timerqueue_node {
+	struct rb_node node;
+	s64 expires;
+};
+
+struct timerqueue_head {
+	struct rb_node *root; /* by any name: the head of a tree begins with its root */
+};
+
+/* include/linux/hrtimer.h, hrtimer_types.h (6.9+); see compat.h */
+struct hrtimer {
+	struct timerqueue_node node;
+	int (*function)(struct hrtimer *);
+	struct hrtimer_clock_base *base;
+	u8 state;
+};
+
+/* include/linux/hrtimer_defs.h (6.9+) */
+struct hrtimer_clock_base {
+	struct hrtimer_cpu_base *cpu_base;
+	struct hrtimer *running;
+	struct timerqueue_head active;
+	s64 offset;
+};
+
 /* kernel/time/timer.c: WHEEL_SIZE is 576 where HZ > 100 (LVL_DEPTH 9), else 512. */
 struct raw_spinlock {
 	u32 raw_lock; /* every arch_spinlock_t is a word that is 0 when free */
@@ -64,6 +106,11 @@ struct timer_base {
 	struct timer_list *running_timer;
 	unsigned long pending_map[1];
 	struct hlist_head vectors[1];
+};
+
+struct hrtimer_cpu_base {
+	struct raw_spinlock lock;
+	struct hrtimer_clock_base clock_base[1];
 };
 
 struct module_layout {
@@ -79,6 +126,14 @@ struct module {
 	struct module_layout init_layout;
 	void *percpu;
 	unsigned int percpu_size;
+	struct mod_kallsyms *kallsyms;
+};
+
+/* include/linux/module.h, kernel/module/internal.h (5.19+); symtab is an array of Elf64_Sym */
+struct mod_kallsyms {
+	void *symtab;
+	unsigned int num_symtab;
+	char *strtab;
 };
 
 /* include/linux/clocksource.h */

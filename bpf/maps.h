@@ -9,36 +9,52 @@
 #include <disarmd/abi.h>
 #include "kernel.h"
 
-/* What user space found out about this kernel before loading. Addresses come from kallsyms. */
-const volatile __u64 timer_bases_percpu __weak = 0;	    /* "timer_bases": add a CPU's offset */
-const volatile __u32 timer_bases_per_cpu __weak = 0;	    /* NR_BASES */
-const volatile __u64 per_cpu_offset __weak = 0;		    /* "__per_cpu_offset", indexed by CPU */
-const volatile __u32 possible_cpus __weak = 0;		    /* CPU numbers are below this */
-const volatile __u64 preempt_count_percpu __weak = 0;	    /* 0: contexts are not told apart */
-const volatile __u64 modules_list __weak = 0;		    /* "modules" */
-const volatile __u64 jiffies_clocksource __weak = 0;	    /* "clocksource_jiffies" */
-const volatile __u64 delayed_work_timer_fn_addr __weak = 0; /* "delayed_work_timer_fn" */
+/* What user space found out about this kernel before loading. Addresses come from kallsyms; 0: not known. */
+const volatile __u64 timer_bases_percpu __weak = 0;   /* "timer_bases": add a CPU's offset */
+const volatile __u32 timer_bases_per_cpu __weak = 0;  /* NR_BASES */
+const volatile __u64 hrtimer_bases_percpu __weak = 0; /* "hrtimer_bases": add a CPU's offset */
+const volatile __u64 per_cpu_offset __weak = 0;	      /* "__per_cpu_offset", indexed by CPU */
+const volatile __u32 possible_cpus __weak = 0;	      /* CPU numbers are below this */
+const volatile __u64 preempt_count_percpu __weak = 0; /* 0: contexts are not told apart */
+const volatile __u64 modules_list __weak = 0;	      /* "modules" */
+const volatile __u64 jiffies_clocksource __weak = 0;  /* "clocksource_jiffies" */
+const volatile __u64 delayed_work_timer_fn_addr __weak = 0;	    /* "delayed_work_timer_fn" */
+const volatile __u64 kthread_delayed_work_timer_fn_addr __weak = 0; /* likewise */
 /*
  * No module lies below it, and neither a core callback nor a core timer above:
  * on x86-64 modules are mapped above the kernel's image.
  */
 const volatile __u64 modules_floor __weak = ~0ULL;
+/* Steps of one scan, see walk.h. */
+const volatile __u32 scan_steps __weak = 0;
+/* Entries of armed_timers, as user space sized it. */
+const volatile __u32 armed_timers_max __weak = 0;
+/* Whether arms and disarms are seen by kprobes: not under the lock of the timer's base. */
+const volatile bool tracked_by_kprobes __weak = false;
 
 /* Set by user space once every tracking program is attached; a gap of tracking until then. */
 __u32 tracking_attached __weak = 0;
+/* Set by user space once the program that sees module memory go is attached. */
+__u32 memory_free_attached __weak = 0;
 /* Set by the survey once it has seen every timer that was armed before. */
 __u32 survey_complete __weak = 0;
 __u64 tick_ns __weak = 0;	 /* length of a jiffy */
 __u64 survey_jiffies __weak = 0; /* when it ran */
+__u64 survey_ns __weak = 0;	 /* likewise */
 __u64 losses[LOSS_MAX] __weak = {};
 __u64 last_lost_arm_ns __weak = 0;
 __u64 tracked_count __weak = 0; /* entries of armed_timers */
-
-#define ARMED_TIMERS_MAX 65536
+/* The task (pid_tgid) that moves the timers of a CPU that went offline to another; 0: none. */
+__u64 migrating_task __weak = 0;
+/*
+ * Of the distances between CPUs' per-CPU areas, the greatest common divisor; 0: there is
+ * but one. User space computes it from percpu_areas.
+ */
+__u64 percpu_stride __weak = 0;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, ARMED_TIMERS_MAX);
+	__uint(max_entries, 65536); /* user space sizes it */
 	__type(key, u64);
 	__type(value, struct tracked_timer);
 } armed_timers __weak SEC(".maps");
@@ -50,13 +66,42 @@ struct {
 	__type(value, struct module_instance);
 } modules __weak SEC(".maps");
 
-/* One slot per CPU number; user space sizes it. */
+/* Where CPUs' per-CPU areas are: the elements of __per_cpu_offset. User space sizes it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, u64);
+	__type(value, u32);
+} percpu_areas __weak SEC(".maps");
+
+/* Timers of modules whose callback a CPU executes: a softirq's can be interrupted by a hardirq's. */
+#define CALLBACKS_NESTED 3
+struct running_callbacks {
+	u64 timer[CALLBACKS_NESTED]; /* 0: none */
+};
+
+/* One slot per CPU number, here and in the next; user space sizes them. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, u32);
-	__type(value, struct running_callback);
+	__type(value, struct running_callbacks);
 } running_callbacks __weak SEC(".maps");
+
+/* The timers that were armed last on a CPU: a ring, count being how many there ever were. */
+#define RECENT_ARMS 512
+struct recent_arms {
+	u32 count;
+	u32 reserved;
+	u64 timer[RECENT_ARMS];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct recent_arms);
+} recent_arms __weak SEC(".maps");
 
 /* Tasks (pid_tgid) inside delete_module or do_init_module. */
 struct {
@@ -77,7 +122,7 @@ struct {
 /* Verdicts, until user space has taken them. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 32);
+	__uint(max_entries, 32); /* user space sizes it */
 	__type(key, u64);
 	__type(value, struct unload_record);
 } unloads __weak SEC(".maps");
@@ -119,13 +164,10 @@ static __always_inline void forget(u64 timer)
 		__sync_fetch_and_sub(&tracked_count, 1);
 }
 
+/* A failure is the caller's to count. */
 static __always_inline long read_kernel(void *to, u32 size, u64 addr)
 {
-	long err = bpf_probe_read_kernel(to, size, (const void *)addr);
-
-	if (err)
-		count_loss(LOSS_READ);
-	return err;
+	return bpf_probe_read_kernel(to, size, (const void *)addr);
 }
 
 static __always_inline long read_u64(u64 *to, u64 addr)
@@ -138,36 +180,33 @@ static __always_inline long read_u32(u32 *to, u64 addr)
 	return read_kernel(to, sizeof(*to), addr);
 }
 
+static __always_inline u64 range_hits(const struct memory_range *range, u64 addr)
+{
+	u64 distance = addr - range->start;
+
+	return (distance - range->size) & ~distance;
+}
+
 /*
  * Without branches, which would multiply the paths that the verifier walks: the
  * top bit is set where addr - start is below size, both being less than 2^63.
  */
+static __always_inline bool in_range(const struct memory_range *range, u64 addr)
+{
+	return range_hits(range, addr) >> 63;
+}
+
 static __always_inline bool in_ranges(const struct memory_range *ranges, u64 addr)
 {
 	u64 hits = 0;
 
 #pragma unroll
-	for (u32 i = 0; i < DISARMD_MODULE_RANGES; i++) {
-		u64 distance = addr - ranges[i].start;
-
-		hits |= (distance - ranges[i].size) & ~distance;
-	}
+	for (u32 i = 0; i < DISARMD_MODULE_RANGES; i++)
+		hits |= range_hits(&ranges[i], addr);
 	return hits >> 63;
 }
 
 static __always_inline bool in_module_space(u64 addr)
 {
 	return addr >= modules_floor;
-}
-
-/*
- * Reads the work function behind a delayed_work's timer. The timer is a member of
- * the work, which begins with what names the function.
- */
-static __always_inline long read_work_function(u64 *func, u64 timer)
-{
-	u64 work = timer - bpf_core_field_offset(struct delayed_work, timer) +
-		   bpf_core_field_offset(struct delayed_work, work);
-
-	return read_u64(func, work + bpf_core_field_offset(struct work_struct, func));
 }

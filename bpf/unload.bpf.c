@@ -5,13 +5,17 @@
  * here, while the module's memory still exists, and stored before anyone is told.
  */
 
+#include <asm/ptrace.h>
 #include "kernel.h"
 #include "compat.h"
 #include "maps.h"
-#include "scan.h"
+#include "walk.h"
 
-#define ID_ATTEMPTS	 8
-#define LINKAGE_ATTEMPTS 4
+#define ID_ATTEMPTS 8
+/* Of bpf_loop(): BPF_MAX_LOOPS (kernel/bpf/bpf_iter.c). */
+#define LOOP_STEPS (1U << 23)
+/* Of a loop that the verifier walks through, which may take a million instructions. */
+#define UNROLLED_STEPS 16384
 
 /* What a new record starts as: too large for a program's stack, and never written. */
 struct {
@@ -48,18 +52,23 @@ int on_module_load(struct bpf_raw_tracepoint_args *ctx)
 	u64 mod = argument(ctx);
 
 	instance.loaded_ns = bpf_ktime_get_ns();
-	read_kernel(&instance.name, sizeof(instance.name),
-		    mod + bpf_core_field_offset(struct module, name));
-	read_module_ranges(mod, instance.ranges);
+	if (read_kernel(&instance.name, sizeof(instance.name),
+			mod + bpf_core_field_offset(struct module, name)))
+		count_loss(LOSS_READ);
+	read_module_memory(mod, &instance.memory);
 	if (bpf_map_update_elem(&modules, &mod, &instance, BPF_ANY))
 		count_loss(LOSS_MODULE_MAP);
 	notify(NOTIFY_MODULE_LOADED, instance.name);
 	return 0;
 }
 
-static __always_inline void enter_task(u32 doing)
+static __always_inline void enter_task(u32 doing, u64 mod)
 {
-	struct module_task entry = { .begun_ns = bpf_ktime_get_ns(), .doing = doing };
+	struct module_task entry = {
+		.begun_ns = bpf_ktime_get_ns(),
+		.module = mod,
+		.doing = doing,
+	};
 	u64 task = bpf_get_current_pid_tgid();
 
 	if (bpf_map_update_elem(&module_tasks, &task, &entry, BPF_ANY))
@@ -69,15 +78,25 @@ static __always_inline void enter_task(u32 doing)
 static __always_inline void leave_task(void)
 {
 	u64 task = bpf_get_current_pid_tgid();
+	struct module_task *doing = bpf_map_lookup_elem(&module_tasks, &task);
+	struct module_instance *instance;
 
+	if (doing && doing->doing == TASK_INITIALISES) {
+		u64 mod = doing->module;
+
+		/* Gone, if the init failed. */
+		instance = bpf_map_lookup_elem(&modules, &mod);
+		if (instance)
+			instance->live_ns = bpf_ktime_get_ns();
+	}
 	bpf_map_delete_elem(&module_tasks, &task);
 }
 
-/* The system call. User space names the function of this and the next programs. */
+/* The delete_module system call. User space names the function of this and the next programs. */
 SEC("fentry")
 int on_delete_module(void *ctx)
 {
-	enter_task(TASK_DELETES);
+	enter_task(TASK_DELETES, 0);
 	return 0;
 }
 
@@ -88,11 +107,29 @@ int on_delete_module_exit(void *ctx)
 	return 0;
 }
 
-/* Runs the init function, and frees the module if that fails. */
-SEC("fentry")
-int on_init_module(void *ctx)
+SEC("kprobe")
+int kprobe_delete_module(void *ctx)
 {
-	enter_task(TASK_INITIALISES);
+	enter_task(TASK_DELETES, 0);
+	return 0;
+}
+
+SEC("kretprobe")
+int kprobe_delete_module_exit(void *ctx)
+{
+	leave_task();
+	return 0;
+}
+
+/* do_init_module(), which runs the init function, and frees the module if that fails. */
+SEC("fentry")
+int on_init_module(u64 *ctx)
+{
+	u64 mod = 0;
+
+	if (bpf_probe_read_kernel(&mod, sizeof(mod), ctx))
+		count_loss(LOSS_READ);
+	enter_task(TASK_INITIALISES, mod);
 	return 0;
 }
 
@@ -103,177 +140,60 @@ int on_init_module_exit(void *ctx)
 	return 0;
 }
 
-struct callback_name {
-	char symbol[DISARMD_SYMBOL_LEN];
-};
-
-/* Names of callbacks that may be armed again when the kernel no longer knows them. */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 256);
-	__type(key, u64);
-	__type(value, struct callback_name);
-} callback_names SEC(".maps");
-
-static __always_inline void remember_name(u64 callback)
+SEC("kprobe")
+int BPF_KPROBE(kprobe_init_module, u64 mod)
 {
-	struct callback_name name = {};
-
-	BPF_SNPRINTF(name.symbol, sizeof(name.symbol), "%ps", callback);
-	/* Without it a late arm is reported by address. */
-	bpf_map_update_elem(&callback_names, &callback, &name, BPF_ANY);
-}
-
-static __always_inline void recall_name(struct pending_timer *pending)
-{
-	u64 callback = pending->callback;
-	struct callback_name *name = bpf_map_lookup_elem(&callback_names, &callback);
-
-	if (name)
-		__builtin_memcpy(pending->symbol, name->symbol, sizeof(pending->symbol));
-}
-
-enum linkage { LINKED, UNLINKED, IN_FLUX };
-
-/* Whether a tracked timer hangs in a list, be it a wheel's bucket or the softirq's own. */
-static __always_inline enum linkage read_linkage(u64 timer, const struct tracked_timer *entry)
-{
-	u64 node = timer + bpf_core_field_offset(struct timer_list, entry);
-	u64 function = 0, callback = 0;
-
-#pragma unroll
-	for (int attempt = 0; attempt < LINKAGE_ATTEMPTS; attempt++) {
-		u64 pprev = 0, back = 0;
-
-		if (read_u64(&pprev, node + bpf_core_field_offset(struct hlist_node, pprev)))
-			return IN_FLUX;
-		if (!pprev)
-			return UNLINKED;
-		if (read_u64(&back, pprev) || back != node)
-			continue;
-		/* An entry that missed its timer's end may meet another timer in its memory. */
-		if (read_u64(&function, timer + bpf_core_field_offset(struct timer_list, function)))
-			return IN_FLUX;
-		callback = function;
-		if (function == delayed_work_timer_fn_addr && read_work_function(&callback, timer))
-			return IN_FLUX;
-		return callback == entry->callback ? LINKED : UNLINKED;
-	}
-	return IN_FLUX;
-}
-
-static __always_inline struct pending_timer *report_entry(struct unload_record *record, u64 timer,
-							  struct tracked_timer *entry, u8 owners)
-{
-	struct pending_timer *pending;
-
-	entry->reported = record->id;
-	pending = next_pending(record);
-	if (pending) {
-		pending->timer = timer;
-		pending->callback = entry->callback;
-		pending->expires = entry->expires;
-		pending->kind = entry->kind;
-		pending->owned_by = owners;
-		pending->state = PENDING_ARMED;
-		pending->sources = SOURCE_TRACKING;
-		copy_arm(pending, entry);
-	}
-	return pending;
-}
-
-static long report_tracked(void *map, u64 *key, struct tracked_timer *entry,
-			   struct wheel_scan *scan)
-{
-	struct unload_record *record = scan->record;
-	struct pending_timer *pending;
-	u8 owners;
-
-	if (!record || entry->reported == record->id || is_orphan(entry, record))
-		return 0;
-	owners = owners_of(record->ranges, *key, entry->callback, entry->kind);
-	if (!owners)
-		return 0;
-	if (!entry->armed) {
-		remember_name(entry->callback);
-		return 0;
-	}
-	switch (read_linkage(*key, entry)) {
-	case LINKED:
-		pending = report_entry(record, *key, entry, owners);
-		if (pending)
-			name_callback(pending);
-		break;
-	case UNLINKED:
-		break;
-	case IN_FLUX:
-		scan->gaps |= GAP_UNCONFIRMED;
-		break;
-	}
+	enter_task(TASK_INITIALISES, mod);
 	return 0;
 }
 
-/* What was armed after the exit function had returned, by whatever the module left running. */
-static long report_armed_late(void *map, u64 *key, struct tracked_timer *entry,
-			      struct wheel_scan *scan)
+SEC("kretprobe")
+int kprobe_init_module_exit(void *ctx)
 {
-	struct unload_record *record = scan->record;
-	struct pending_timer *pending;
-	u8 owners;
-
-	if (!record || entry->armed_ns < record->freed_ns || entry->reported)
-		return 0;
-	owners = owners_of(record->ranges, *key, entry->callback, entry->kind);
-	if (!owners)
-		return 0;
-	if (!entry->armed) {
-		scan->gaps |= GAP_UNCONFIRMED;
-		return 0;
-	}
-	pending = report_entry(record, *key, entry, owners);
-	if (pending)
-		recall_name(pending);
+	leave_task();
 	return 0;
 }
 
-/* The entries of timers in the freed memory that are not armed are of no more use. */
-static long forget_freed(void *map, u64 *key, struct tracked_timer *entry, struct wheel_scan *scan)
+/* The functions that move the timers of a CPU that goes offline: they arm nothing. */
+SEC("fentry")
+int on_timers_migrate(void *ctx)
 {
-	if (scan->record && !entry->armed && in_ranges(scan->record->ranges, *key))
-		forget(*key);
+	migrating_task = bpf_get_current_pid_tgid();
 	return 0;
 }
 
-static long report_running(u32 cpu, struct wheel_scan *scan)
+SEC("fexit")
+int on_timers_migrate_exit(void *ctx)
 {
-	struct running_callback *running = bpf_map_lookup_elem(&running_callbacks, &cpu);
-	struct unload_record *record = scan->record;
-	struct pending_timer *pending;
-	struct tracked_timer *entry;
-	u64 timer;
+	migrating_task = 0;
+	return 0;
+}
 
-	if (!running || !record)
-		return 0;
-	timer = running->timer;
-	if (!timer || !in_ranges(record->ranges, running->callback))
-		return 0;
-	entry = bpf_map_lookup_elem(&armed_timers, &timer);
-	/* Its callback has armed it again already: reported as armed. */
-	if (entry && entry->reported == record->id)
-		return 0;
-	pending = next_pending(record);
-	if (pending) {
-		pending->timer = timer;
-		pending->callback = running->callback;
-		pending->kind = TIMER_KIND_TIMER;
-		pending->owned_by =
-			owners_of(record->ranges, timer, running->callback, TIMER_KIND_TIMER);
-		pending->state = PENDING_CALLBACK_RUNNING;
-		pending->sources = SOURCE_TRACKING;
-		if (entry)
-			copy_arm(pending, entry);
-		name_callback(pending);
-	}
+SEC("kprobe")
+int kprobe_migrate(void *ctx)
+{
+	migrating_task = bpf_get_current_pid_tgid();
+	return 0;
+}
+
+SEC("kretprobe")
+int kprobe_migrate_exit(void *ctx)
+{
+	migrating_task = 0;
+	return 0;
+}
+
+SEC("fentry")
+int on_hrtimers_migrate(void *ctx)
+{
+	migrating_task = bpf_get_current_pid_tgid();
+	return 0;
+}
+
+SEC("fexit")
+int on_hrtimers_migrate_exit(void *ctx)
+{
+	migrating_task = 0;
 	return 0;
 }
 
@@ -281,8 +201,10 @@ static __always_inline u32 tracking_gaps(const struct unload_record *record)
 {
 	u32 gaps = 0;
 
-	if (!tracking_attached)
+	if (!tracking_attached || !memory_free_attached)
 		gaps |= GAP_HOOKS;
+	if (tracked_by_kprobes)
+		gaps |= GAP_TRACKING_UNSURE;
 	if (last_lost_arm_ns && last_lost_arm_ns >= record->loaded_ns)
 		gaps |= GAP_TRACKING_LOST;
 	if (!survey_complete && !record->loaded_ns)
@@ -295,6 +217,86 @@ static __always_inline void complete(struct unload_record *record)
 	record->verdict = verdict_of(record->pending_count, record->gaps);
 	record->complete = 1;
 	notify(NOTIFY_UNLOAD, record->module);
+}
+
+/* Why the look that ends now, and the tracking behind it, may have missed a timer. */
+static __always_inline u32 gaps_of_look(const struct walk *walk, const struct unload_record *record)
+{
+	u32 gaps = walk->gaps | tracking_gaps(record);
+
+	if (!record->memory_bytes)
+		gaps |= GAP_RANGES;
+	if (lost_arms() != walk->lost_arms)
+		gaps |= GAP_LOST_MEANWHILE;
+	/* Neither callback nor object tell tracking that a per-CPU timer of core code is a module's. */
+	if ((gaps & SCAN_GAPS) && record->memory.percpu.size)
+		gaps |= GAP_TRACKING_UNREAD;
+	return gaps;
+}
+
+static __always_inline void begin_look(struct walk *walk, u32 stage)
+{
+	walk->stage = stage;
+	walk->gaps = 0;
+	walk->asked_tracking = 0;
+	walk->since_ns = bpf_ktime_get_ns();
+	walk->lost_arms = lost_arms();
+	begin_scan(walk);
+}
+
+static long report_tracked(void *map, u64 *key, struct tracked_timer *entry,
+			   struct unload_record **record_ptr)
+{
+	struct unload_record *record = *record_ptr;
+	struct find find = {};
+
+	if (!record)
+		return 1;
+	if (!in_ranges(record->memory.ranges, entry->callback) &&
+	    !in_ranges(record->memory.ranges, *key) && !in_range(&record->memory.init_text, entry->callback))
+		return 0;
+	confirm((struct walk *)record->scratch, &find, *key, entry);
+	if (find.timer)
+		report(record, &find);
+	return 0;
+}
+
+/*
+ * What follows a look, or the names: returns whether there is nothing more to walk.
+ * Then the record is complete, or waits for the module's memory to go.
+ */
+static __always_inline bool conclude(struct walk *walk, struct unload_record *record,
+				     const bool iterates)
+{
+	if (walk->stage == STAGE_NAMES) {
+		complete(record);
+		return true;
+	}
+	/* What a scan with gaps may have missed, tracking still knows. */
+	if (walk->stage != STAGE_LATE && (walk->gaps & SCAN_GAPS) && !walk->asked_tracking) {
+		walk->asked_tracking = 1;
+		if (iterates) {
+			walk->phase = WALK_TABLE;
+			return true;
+		}
+		walk->gaps |= GAP_TRACKING_UNREAD;
+	}
+	record->gaps = gaps_of_look(walk, record);
+	if (record->pending_count) {
+		/* A leak is told at once. */
+		walk->stage = STAGE_NAMES;
+		walk->phase = walk->symbols ? WALK_SYMBOLS : WALK_NAMES;
+		walk->index = 0;
+		return false;
+	}
+	if (walk->stage == STAGE_FIRST && memory_free_attached)
+		return true;
+	if (walk->stage == STAGE_LATE && verdict_of(0, record->gaps) != VERDICT_CLEAN) {
+		begin_look(walk, STAGE_AGAIN);
+		return false;
+	}
+	complete(record);
+	return true;
 }
 
 static __always_inline struct unload_record *new_record(void)
@@ -318,34 +320,48 @@ static __always_inline struct unload_record *new_record(void)
 	return NULL;
 }
 
-/* First thing in free_module(): the exit function has run, the memory is still mapped. */
-SEC("raw_tp/module_free")
-int on_module_free(struct bpf_raw_tracepoint_args *ctx)
+static __always_inline void read_symbol_table(struct walk *walk, u64 mod)
+{
+	u64 kallsyms = 0;
+
+	if (read_u64(&kallsyms, mod + bpf_core_field_offset(struct module, kallsyms)) ||
+	    read_u64(&walk->symtab, kallsyms + bpf_core_field_offset(struct mod_kallsyms, symtab)) ||
+	    read_u64(&walk->strtab, kallsyms + bpf_core_field_offset(struct mod_kallsyms, strtab)) ||
+	    read_u32(&walk->symbols,
+		     kallsyms + bpf_core_field_offset(struct mod_kallsyms, num_symtab)))
+		walk->symbols = 0;
+}
+
+/* A record of the free that begins, ready for its first look; NULL if there is no room. */
+static __always_inline struct unload_record *begin_unload(u64 mod)
 {
 	u64 task = bpf_get_current_pid_tgid();
-	u64 mod = argument(ctx);
 	struct module_instance *instance;
 	struct unload_record *record;
-	struct wheel_scan scan = {};
 	struct module_task *doing;
+	struct walk *walk;
 
 	record = new_record();
 	if (!record) {
 		count_loss(LOSS_UNLOAD_MAP);
 		notify(NOTIFY_UNLOAD, (char[DISARMD_MODULE_NAME_LEN]){});
-		return 0;
+		return NULL;
 	}
+	walk = (struct walk *)record->scratch;
 	record->freed_ns = record->id;
 	record->jiffies = bpf_jiffies64();
 	record->pid = task >> 32;
 	bpf_get_current_comm(record->comm, sizeof(record->comm));
-	read_kernel(&record->module, sizeof(record->module),
-		    mod + bpf_core_field_offset(struct module, name));
-	if (!read_module_ranges(mod, record->ranges))
-		record->gaps |= GAP_RANGES;
+	if (read_kernel(&record->module, sizeof(record->module),
+			mod + bpf_core_field_offset(struct module, name)))
+		count_loss(LOSS_READ);
+	record->memory_bytes = read_module_memory(mod, &record->memory);
 	instance = bpf_map_lookup_elem(&modules, &mod);
 	if (instance) {
 		record->loaded_ns = instance->loaded_ns;
+		record->live_ns = instance->live_ns;
+		if (!record->memory.init_text.size)
+			record->memory.init_text = instance->memory.init_text;
 		bpf_map_delete_elem(&modules, &mod);
 	}
 	doing = bpf_map_lookup_elem(&module_tasks, &task);
@@ -353,55 +369,191 @@ int on_module_free(struct bpf_raw_tracepoint_args *ctx)
 		record->init_failed = 1;
 	else if (doing)
 		record->begun_ns = doing->begun_ns;
-
 	record->tracking_losses = lost_arms();
-
-	scan.record = record;
-	scan_wheels(&scan);
-	bpf_for_each_map_elem(&armed_timers, report_tracked, &scan, 0);
-	bpf_loop(possible_cpus, report_running, &scan, 0);
-	record->gaps |= scan.gaps | tracking_gaps(record);
-
-	/* A leak is told at once. Whether it is clean shows when the memory goes. */
-	if (!record->pending_count && tracking_attached) {
-		if (!bpf_map_update_elem(&freeing_tasks, &task, &record->id, BPF_ANY))
-			return 0;
+	read_symbol_table(walk, mod);
+	begin_look(walk, STAGE_FIRST);
+	/* Its memory's end is what finds the record again. */
+	if (bpf_map_update_elem(&freeing_tasks, &task, &record->id, BPF_ANY))
 		count_loss(LOSS_TASK_MAP);
-		record->gaps |= GAP_LOST_MEANWHILE;
-	}
-	complete(record);
-	return 0;
+	return record;
 }
 
 /*
- * Gives back a module's memory; the first call that free_module() makes of it, after
- * the grace period that lets callbacks end. User space names the function.
+ * The record whose module's memory the task gives back; NULL if it has none, or it is
+ * complete. The first call that free_module() makes of it is meant, after the grace period that
+ * lets callbacks end.
  */
-SEC("fentry")
-int on_module_memory_free(void *ctx)
+static __always_inline struct unload_record *resume_unload(void)
 {
 	u64 task = bpf_get_current_pid_tgid();
 	u64 *id = bpf_map_lookup_elem(&freeing_tasks, &task);
 	struct unload_record *record;
-	struct wheel_scan scan = {};
+	struct walk *walk;
 
 	if (!id)
-		return 0;
+		return NULL;
 	record = bpf_map_lookup_elem(&unloads, id);
-	bpf_map_delete_elem(&freeing_tasks, &task);
+	if (!record || record->complete)
+		return NULL;
+	walk = (struct walk *)record->scratch;
+	if (walk->stage != STAGE_FIRST)
+		return NULL;
+	walk->stage = STAGE_LATE;
+	walk->phase = WALK_RUNNING;
+	walk->index = 0;
+	return record;
+}
+
+/* The entries of timers in the freed memory that are not armed are of no more use. */
+static long forget_freed(void *map, u64 *key, struct tracked_timer *entry,
+			 struct unload_record **record_ptr)
+{
+	struct unload_record *record = *record_ptr;
+
+	if (record && !entry->armed && in_ranges(record->memory.ranges, *key))
+		forget(*key);
+	return 0;
+}
+
+/* Where the kernel has bpf_loop() (5.17+), and bpf_for_each_map_elem() (5.13+) with it. */
+static long loop_step(u32 index, struct unload_record **record_ptr)
+{
+	struct unload_record *record = *record_ptr;
+	struct walk *walk;
+
+	if (!record)
+		return 1;
+	walk = (struct walk *)record->scratch;
+	if (walk->phase != WALK_DONE) {
+		walk_step(walk, record);
+		return 0;
+	}
+	return conclude(walk, record, true) ? 1 : 0;
+}
+
+static __always_inline int loop(struct unload_record *record)
+{
+	struct walk *walk;
+
 	if (!record)
 		return 0;
-
-	scan.record = record;
-	bpf_for_each_map_elem(&armed_timers, report_armed_late, &scan, 0);
-	bpf_loop(possible_cpus, report_running, &scan, 0);
-	if (lost_arms() != record->tracking_losses)
-		scan.gaps |= GAP_LOST_MEANWHILE;
-	record->gaps |= scan.gaps;
-	complete(record);
-	if (tracked_count > ARMED_TIMERS_MAX / 4)
-		bpf_for_each_map_elem(&armed_timers, forget_freed, &scan, 0);
+	walk = (struct walk *)record->scratch;
+	bpf_loop(LOOP_STEPS, loop_step, &record, 0);
+	if (walk->phase == WALK_TABLE) {
+		bpf_for_each_map_elem(&armed_timers, report_tracked, &record, 0);
+		walk->phase = WALK_DONE;
+		bpf_loop(LOOP_STEPS, loop_step, &record, 0);
+	}
 	return 0;
+}
+
+/* First thing in free_module(): the exit function has run, the memory is still mapped. */
+SEC("raw_tp/module_free")
+int on_module_free(struct bpf_raw_tracepoint_args *ctx)
+{
+	return loop(begin_unload(argument(ctx)));
+}
+
+SEC("kprobe")
+int BPF_KPROBE(kprobe_free_module, u64 mod)
+{
+	return loop(begin_unload(mod));
+}
+
+static __always_inline int memory_goes(void)
+{
+	struct unload_record *record = resume_unload();
+
+	loop(record);
+	if (record && tracked_count > armed_timers_max / 4)
+		bpf_for_each_map_elem(&armed_timers, forget_freed, &record, 0);
+	return 0;
+}
+
+SEC("fentry")
+int on_module_memory_free(void *ctx)
+{
+	return memory_goes();
+}
+
+SEC("kprobe")
+int kprobe_module_memory_free(void *ctx)
+{
+	return memory_goes();
+}
+
+/*
+ * Where not, the verifier walks through every turn of a loop; but a global function is
+ * verified once, for itself (5.6+), and takes numbers only. Returns whether there is
+ * nothing more to walk.
+ */
+__noinline int walk_once(u64 id)
+{
+	struct unload_record *record = bpf_map_lookup_elem(&unloads, &id);
+	struct walk *walk;
+
+	if (!record)
+		return 1;
+	walk = (struct walk *)record->scratch;
+	if (walk->phase != WALK_DONE) {
+		walk_step(walk, record);
+		return 0;
+	}
+	return conclude(walk, record, false);
+}
+
+/* What was not walked is a gap. */
+static __always_inline void give_up(u64 id)
+{
+	struct unload_record *record = bpf_map_lookup_elem(&unloads, &id);
+	struct walk *walk;
+
+	if (!record)
+		return;
+	walk = (struct walk *)record->scratch;
+	if (walk->stage != STAGE_NAMES)
+		record->gaps = gaps_of_look(walk, record) | GAP_SCAN_BOUND | GAP_TRACKING_UNREAD;
+	if (record->pending_count || walk->stage != STAGE_FIRST || !memory_free_attached)
+		complete(record);
+}
+
+static __always_inline int unrolled(struct unload_record *record)
+{
+	u64 id;
+
+	if (!record)
+		return 0;
+	id = record->id;
+	for (u32 i = 0; i < UNROLLED_STEPS; i++) {
+		if (walk_once(id))
+			return 0;
+	}
+	give_up(id);
+	return 0;
+}
+
+SEC("raw_tp/module_free")
+int on_module_free_unrolled(struct bpf_raw_tracepoint_args *ctx)
+{
+	return unrolled(begin_unload(argument(ctx)));
+}
+
+SEC("kprobe")
+int BPF_KPROBE(kprobe_free_module_unrolled, u64 mod)
+{
+	return unrolled(begin_unload(mod));
+}
+
+SEC("fentry")
+int on_module_memory_free_unrolled(void *ctx)
+{
+	return unrolled(resume_unload());
+}
+
+SEC("kprobe")
+int kprobe_module_memory_free_unrolled(void *ctx)
+{
+	return unrolled(resume_unload());
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -28,6 +28,25 @@ std::optional<std::uint32_t> find_member(const btf* types, const btf_type* struc
     return std::nullopt;
 }
 
+// In one pass: libbpf's own search by name is one for each name.
+std::set<std::string> names_among(const btf* types, std::uint32_t kind, std::string_view prefix,
+                                  const std::set<std::string>& names) {
+    std::set<std::string> found;
+    const __u32 count = btf__type_cnt(types);
+    for (__u32 id = 1; id < count; ++id) {
+        const btf_type* type = btf__type_by_id(types, id);
+        if (btf_kind(type) != kind)
+            continue;
+        std::string_view name = btf__name_by_offset(types, type->name_off);
+        if (!name.starts_with(prefix))
+            continue;
+        name.remove_prefix(prefix.size());
+        if (const auto wanted = names.find(std::string(name)); wanted != names.end())
+            found.insert(*wanted);
+    }
+    return found;
+}
+
 } // namespace
 
 void KernelBtf::Free::operator()(btf* types) const {
@@ -63,13 +82,20 @@ std::optional<std::uint32_t> KernelBtf::member_offset(const std::string& structu
     return find_member(types_.get(), btf__type_by_id(types_.get(), static_cast<__u32>(id)), member);
 }
 
-bool KernelBtf::has_function(const std::string& function) const {
-    return btf__find_by_name_kind(types_.get(), function.c_str(), BTF_KIND_FUNC) > 0;
+std::optional<std::uint64_t> KernelBtf::size_of(const std::string& structure) const {
+    const int id = btf__find_by_name_kind(types_.get(), structure.c_str(), BTF_KIND_STRUCT);
+    if (id < 0)
+        return std::nullopt;
+    return btf__type_by_id(types_.get(), static_cast<__u32>(id))->size;
 }
 
-bool KernelBtf::has_tracepoint(const std::string& event) const {
+std::set<std::string> KernelBtf::functions_among(const std::set<std::string>& names) const {
+    return names_among(types_.get(), BTF_KIND_FUNC, "", names);
+}
+
+std::set<std::string> KernelBtf::tracepoints_among(const std::set<std::string>& events) const {
     // include/trace/bpf_probe.h names the type of an event's probes so.
-    return btf__find_by_name_kind(types_.get(), ("btf_trace_" + event).c_str(), BTF_KIND_TYPEDEF) > 0;
+    return names_among(types_.get(), BTF_KIND_TYPEDEF, "btf_trace_", events);
 }
 
 } // namespace disarmd

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "base/result.h"
@@ -22,9 +23,12 @@ public:
     // Bytes from the start of the struct, members of anonymous members included.
     [[nodiscard]] std::optional<std::uint32_t> member_offset(const std::string& structure,
                                                              const std::string& member) const;
-    [[nodiscard]] bool has_function(const std::string& function) const;
-    // The name as in TP_PROTO's event: "timer_start".
-    [[nodiscard]] bool has_tracepoint(const std::string& event) const;
+    // Those of the names that this kernel has a typed function for.
+    [[nodiscard]] std::set<std::string> functions_among(const std::set<std::string>& names) const;
+    // The names as in TP_PROTO's event: "timer_start".
+    [[nodiscard]] std::set<std::string> tracepoints_among(const std::set<std::string>& events) const;
+    // Bytes.
+    [[nodiscard]] std::optional<std::uint64_t> size_of(const std::string& structure) const;
 
 private:
     struct Free {

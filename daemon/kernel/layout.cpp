@@ -22,11 +22,23 @@ std::uint64_t find_preempt_count(const CoreSymbols& symbols, const KernelBtf& bt
     return hot && member ? *hot + *member : 0;
 }
 
+// NR_BASES (kernel/time/timer.c). Where BTF lacks the variable (5.10) its room in the per-CPU
+// section tells: the wheels are aligned, and what follows them is as large as nothing else.
+std::uint32_t count_wheels(const CoreSymbols& symbols, const KernelBtf& btf) {
+    if (const auto bases = btf.array_length("timer_bases"))
+        return *bases;
+    const auto room = symbols.room("timer_bases");
+    const auto size = btf.size_of("timer_base");
+    return room && size && *size != 0 ? static_cast<std::uint32_t>(*room / *size) : 0;
+}
+
 } // namespace
 
-std::vector<std::string_view> layout_symbols() {
-    return {"timer_bases",         "__per_cpu_offset", "modules",  "delayed_work_timer_fn", "_end",
-            "clocksource_jiffies", "__preempt_count",  "pcpu_hot", "timer_shutdown_sync"};
+std::set<std::string> layout_symbols() {
+    return {"timer_bases",         "hrtimer_bases",   "__per_cpu_offset",
+            "modules",             "_end",            "delayed_work_timer_fn",
+            "clocksource_jiffies", "__preempt_count", "kthread_delayed_work_timer_fn",
+            "pcpu_hot",            "timer_shutdown_sync"};
 }
 
 Result<std::uint32_t> parse_possible_cpus(std::string_view list) {
@@ -54,7 +66,6 @@ Result<KernelLayout> locate_kernel(const CoreSymbols& symbols, const KernelBtf& 
             needed.push_back(name);
         return address.value_or(0);
     };
-    layout.timer_bases_percpu = need("timer_bases");
     layout.per_cpu_offset = need("__per_cpu_offset");
     layout.modules_list = need("modules");
     layout.delayed_work_timer_fn = need("delayed_work_timer_fn");
@@ -63,15 +74,26 @@ Result<KernelLayout> locate_kernel(const CoreSymbols& symbols, const KernelBtf& 
         return fail({ENOTSUP, fmt::format("this kernel's /proc/kallsyms lacks, or has twice: {} "
                                           "(CONFIG_KALLSYMS_ALL=y is needed)",
                                           fmt::join(needed, ", "))});
-    const auto bases = btf.array_length("timer_bases");
-    if (!bases)
-        return fail({ENOTSUP, "this kernel's BTF does not tell how many timer wheels a CPU has"});
-    layout.timer_bases_per_cpu = *bases;
     layout.possible_cpus = possible_cpus;
 
-    layout.jiffies_clocksource = symbols.find("clocksource_jiffies").value_or(0);
-    if (layout.jiffies_clocksource == 0)
-        layout.missing.emplace_back("clocksource_jiffies: times to expiry can't be told");
+    const auto want = [&](std::string_view name, std::string_view cost) {
+        const auto address = symbols.find(name);
+        if (!address)
+            layout.missing.push_back(fmt::format("{}: {}", name, cost));
+        return address.value_or(0);
+    };
+    layout.timer_bases_percpu = want("timer_bases", "timer wheels can't be scanned");
+    if (layout.timer_bases_percpu != 0) {
+        layout.timer_bases_per_cpu = count_wheels(symbols, btf);
+        if (layout.timer_bases_per_cpu == 0) {
+            layout.timer_bases_percpu = 0;
+            layout.missing.emplace_back("the number of a CPU's timer wheels: they can't be scanned");
+        }
+    }
+    layout.hrtimer_bases_percpu = want("hrtimer_bases", "hrtimers can't be scanned");
+    layout.kthread_delayed_work_timer_fn =
+        want("kthread_delayed_work_timer_fn", "kthread_delayed_works are not told from timers of the core");
+    layout.jiffies_clocksource = want("clocksource_jiffies", "times to expiry can't be told");
     layout.preempt_count_percpu = find_preempt_count(symbols, btf);
     if (layout.preempt_count_percpu == 0)
         layout.missing.emplace_back("__preempt_count: the context of an arm can't be told");
@@ -79,8 +101,10 @@ Result<KernelLayout> locate_kernel(const CoreSymbols& symbols, const KernelBtf& 
     return layout;
 }
 
-Result<KernelLayout> locate_running_kernel(const KernelBtf& btf) {
-    const auto symbols = CoreSymbols::read(layout_symbols());
+Result<KernelLayout> locate_running_kernel(const KernelBtf& btf, const std::set<std::string>& functions) {
+    std::set<std::string> names = layout_symbols();
+    names.insert(functions.begin(), functions.end());
+    const auto symbols = CoreSymbols::read(names);
     if (!symbols)
         return fail(symbols.error());
     std::ifstream file(possible_cpus_path);
@@ -90,7 +114,14 @@ Result<KernelLayout> locate_running_kernel(const KernelBtf& btf) {
     const auto cpus = parse_possible_cpus(list);
     if (!cpus)
         return fail(cpus.error());
-    return locate_kernel(*symbols, btf, *cpus);
+    auto layout = locate_kernel(*symbols, btf, *cpus);
+    if (!layout)
+        return layout;
+    for (const auto& function : functions) {
+        if (symbols->find(function))
+            layout->functions.insert(function);
+    }
+    return layout;
 }
 
 } // namespace disarmd

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -15,24 +16,29 @@ namespace disarmd {
 // virtual; "per-CPU" ones want a CPU's offset added. Zero: this kernel does not say,
 // and missing() names what that costs.
 struct KernelLayout {
-    std::uint64_t timer_bases_percpu = 0;
-    std::uint32_t timer_bases_per_cpu = 0;
+    // Without these no verdict is possible.
     std::uint64_t per_cpu_offset = 0;
     std::uint32_t possible_cpus = 0;
-    std::uint64_t preempt_count_percpu = 0;
     std::uint64_t modules_list = 0;
-    std::uint64_t jiffies_clocksource = 0;
     std::uint64_t delayed_work_timer_fn = 0;
     std::uint64_t modules_floor = 0;
+
+    std::uint64_t timer_bases_percpu = 0;
+    std::uint32_t timer_bases_per_cpu = 0;
+    std::uint64_t hrtimer_bases_percpu = 0;
+    std::uint64_t kthread_delayed_work_timer_fn = 0;
+    std::uint64_t preempt_count_percpu = 0;
+    std::uint64_t jiffies_clocksource = 0;
     bool has_timer_shutdown_sync = false; // the API a mend should name; older kernels lack it
 
-    // What can't be found, each with what that costs; without the first group of
-    // fields (up to modules_floor) no verdict is possible: see locate_kernel().
+    std::set<std::string> functions; // of those asked for, the ones that this kernel has
+
+    // What can't be found, each with what that costs.
     std::vector<std::string> missing;
 };
 
 // The core kernel symbols that locate_kernel() asks for.
-[[nodiscard]] std::vector<std::string_view> layout_symbols();
+[[nodiscard]] std::set<std::string> layout_symbols();
 
 // "0-3" -> 4: CPU numbers are below the result. Lists with holes are refused: the
 // kernel's per-CPU tables hold nothing valid for the numbers in between.
@@ -42,7 +48,7 @@ Result<std::uint32_t> parse_possible_cpus(std::string_view list);
 Result<KernelLayout> locate_kernel(const CoreSymbols& symbols, const KernelBtf& btf,
                                    std::uint32_t possible_cpus);
 
-// All of the above on the running kernel.
-Result<KernelLayout> locate_running_kernel(const KernelBtf& btf);
+// All of the above on the running kernel, and which of these functions it has.
+Result<KernelLayout> locate_running_kernel(const KernelBtf& btf, const std::set<std::string>& functions);
 
 } // namespace disarmd

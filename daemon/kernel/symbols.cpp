@@ -43,20 +43,31 @@ std::optional<SymbolLine> parse_symbol_line(std::string_view line) {
     return symbol;
 }
 
-CoreSymbols CoreSymbols::parse(std::istream& kallsyms, const std::vector<std::string_view>& names) {
+CoreSymbols CoreSymbols::parse(std::istream& kallsyms, const std::set<std::string>& names) {
     CoreSymbols found;
+    std::string previous; // found, and followed by no symbol at another address yet
+    std::uint64_t begin = 0;
     for (std::string line; std::getline(kallsyms, line);) {
         const auto symbol = parse_symbol_line(line);
-        if (!symbol || !symbol->module.empty() || std::ranges::find(names, symbol->name) == names.end())
+        if (!symbol || !symbol->module.empty())
             continue;
-        const auto [entry, fresh] = found.addresses_.try_emplace(std::string(symbol->name), symbol->address);
+        if (!previous.empty() && symbol->address > begin) {
+            found.rooms_.try_emplace(previous, symbol->address - begin);
+            previous.clear();
+        }
+        const auto wanted = names.find(std::string(symbol->name));
+        if (wanted == names.end())
+            continue;
+        const auto [entry, fresh] = found.addresses_.try_emplace(*wanted, symbol->address);
         if (!fresh && entry->second != symbol->address)
             entry->second.reset();
+        previous = *wanted;
+        begin = symbol->address;
     }
     return found;
 }
 
-Result<CoreSymbols> CoreSymbols::read(const std::vector<std::string_view>& names) {
+Result<CoreSymbols> CoreSymbols::read(const std::set<std::string>& names) {
     auto file = open_kallsyms();
     if (!file)
         return fail(file.error());
@@ -73,6 +84,11 @@ Result<CoreSymbols> CoreSymbols::read(const std::vector<std::string_view>& names
 std::optional<std::uint64_t> CoreSymbols::find(std::string_view name) const {
     const auto entry = addresses_.find(name);
     return entry == addresses_.end() ? std::nullopt : entry->second;
+}
+
+std::optional<std::uint64_t> CoreSymbols::room(std::string_view name) const {
+    const auto entry = rooms_.find(name);
+    return entry == rooms_.end() ? std::nullopt : std::optional(entry->second);
 }
 
 std::map<std::uint64_t, std::string> name_addresses(std::istream& kallsyms,

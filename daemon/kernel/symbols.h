@@ -5,6 +5,7 @@
 #include <istream>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,14 +29,17 @@ struct SymbolLine {
 // address is ambiguous and counts as absent.
 class CoreSymbols {
 public:
-    static CoreSymbols parse(std::istream& kallsyms, const std::vector<std::string_view>& names);
+    static CoreSymbols parse(std::istream& kallsyms, const std::set<std::string>& names);
     // Fails where addresses are hidden from this process (kptr_restrict, no CAP_SYSLOG).
-    static Result<CoreSymbols> read(const std::vector<std::string_view>& names);
+    static Result<CoreSymbols> read(const std::set<std::string>& names);
 
     [[nodiscard]] std::optional<std::uint64_t> find(std::string_view name) const;
+    // Bytes from a symbol to the next one at another address, as the kernel lists them.
+    [[nodiscard]] std::optional<std::uint64_t> room(std::string_view name) const;
 
 private:
     std::map<std::string, std::optional<std::uint64_t>, std::less<>> addresses_;
+    std::map<std::string, std::uint64_t, std::less<>> rooms_;
 };
 
 // "function [module]" for every one of the addresses that begins a symbol.

@@ -3,59 +3,28 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
+#include <numeric>
+#include <optional>
+#include <set>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <spdlog/spdlog.h>
 
 #include "disarmd.skel.h"
+#include "kernel/symbols.h"
 
 namespace disarmd {
 
 namespace {
 
-constexpr std::string_view backend_name = "tracepoint";
 // A timer softirq lasts microseconds; a survey that met one is simply run again.
 constexpr int survey_attempts = 50;
-
-enum class HookKind { tracepoint, function };
-// What is impossible, or incomplete, without it; details are merely not told.
-enum class HookRole { verdict, tracking, detail };
-
-struct HookPlan {
-    const char* program;
-    HookKind kind;
-    std::vector<std::string> targets; // names it had; the first that this kernel has is taken
-    HookRole role;
-    std::string purpose;
-};
-
-// In the order in which they are attached: what ends a state before what begins it,
-// so that none is begun whose end nobody sees.
-const std::vector<HookPlan>& hook_plans() {
-    using enum HookKind;
-    using enum HookRole;
-    // arch/*/include/asm/syscall_wrapper.h
-    static const std::vector<std::string> delete_module{"__x64_sys_delete_module",
-                                                        "__arm64_sys_delete_module"};
-    // 6.10 (12af2b83d0b1 "mm: introduce execmem_alloc() and execmem_free()")
-    static const std::vector<std::string> memory_free{"module_memfree", "execmem_free"};
-    static const std::vector<HookPlan> plans{
-        {"on_timer_cancel", tracepoint, {"timer_cancel"}, tracking, "disarms"},
-        {"on_timer_start", tracepoint, {"timer_start"}, tracking, "arms"},
-        {"on_timer_expire_exit", tracepoint, {"timer_expire_exit"}, tracking, "callbacks having returned"},
-        {"on_timer_expire_entry", tracepoint, {"timer_expire_entry"}, tracking, "callbacks being run"},
-        {"on_module_memory_free", function, memory_free, tracking, "arms until the memory goes"},
-        {"on_init_module_exit", function, {"do_init_module"}, verdict, "inits having returned"},
-        {"on_init_module", function, {"do_init_module"}, verdict, "inits being begun"},
-        {"on_delete_module_exit", function, delete_module, detail, "unloads having returned"},
-        {"on_delete_module", function, delete_module, detail, "unloads being begun"},
-        {"on_module_load", tracepoint, {"module_load"}, verdict, "modules being loaded"},
-        {"on_module_free", tracepoint, {"module_free"}, verdict, "modules being freed: the verdict"},
-    };
-    return plans;
-}
+// bpf/survey.bpf.c
+constexpr std::uint32_t survey_unfinished = 1U << 31U;
 
 int log_libbpf(libbpf_print_level level, const char* format, va_list args) {
     const auto spdlog_level = level == LIBBPF_DEBUG ? spdlog::level::trace : spdlog::level::debug;
@@ -105,16 +74,27 @@ struct FreeRing {
 } // namespace
 
 struct Probe::State {
+    // What load() was given, for loading anew without a program that could not be attached.
+    const KernelLayout layout;
+    const ProbeSettings settings;
+    const KernelOffer offer;
+    Backend backend = Backend::tracepoint;
+    std::string backend_reason;
+    std::set<std::string> refused;
+
     std::unique_ptr<disarmd_bpf, FreeSkeleton> skeleton;
     std::vector<std::unique_ptr<bpf_link, FreeLink>> links;
     std::unique_ptr<ring_buffer, FreeRing> ring;
-    std::vector<Hook> hooks;       // in the order of hook_plans()
+    std::vector<HookChoice> choices;
+    std::vector<Hook> hooks;       // of the choices, in their order
     std::uint64_t missed_runs = 0; // as of the last consume()
-    bool has_timer_shutdown_sync = false;
     std::vector<std::string> loaded_modules; // notified, not yet handed out
 
-    [[nodiscard]] bpf_program* program(const char* name) const {
-        return bpf_object__find_program_by_name(skeleton->obj, name);
+    State(const KernelLayout& layout_in, const ProbeSettings& settings_in, KernelOffer offer_in)
+        : layout(layout_in), settings(settings_in), offer(std::move(offer_in)) {}
+
+    [[nodiscard]] bpf_program* program(const std::string& name) const {
+        return bpf_object__find_program_by_name(skeleton->obj, name.c_str());
     }
 
     static int on_notification(void* context, void* data, std::size_t size) {
@@ -127,23 +107,99 @@ struct Probe::State {
         return 0;
     }
 
-    void plan_hooks(const KernelBtf& btf) {
-        for (const auto& plan : hook_plans()) {
-            bpf_program* const prog = program(plan.program);
-            bpf_program__set_autoattach(prog, false);
-            const auto target = std::ranges::find_if(plan.targets, [&](const std::string& name) {
-                return plan.kind == HookKind::tracepoint ? btf.has_tracepoint(name) : btf.has_function(name);
-            });
-            const bool exists = target != plan.targets.end();
-            Hook hook{exists ? *target : plan.targets.front(), plan.purpose, false, ""};
-            if (!exists) {
-                hook.why_not = "this kernel has none of that name";
-                bpf_program__set_autoload(prog, false);
-            } else if (plan.kind == HookKind::function) {
-                bpf_program__set_attach_target(prog, 0, target->c_str());
-            }
-            hooks.push_back(std::move(hook));
+    void choose() {
+        choices = choose_hooks(backend, offer, refused);
+        hooks.clear();
+        for (const auto& choice : choices)
+            hooks.push_back(choice.hook);
+
+        bpf_program* each = nullptr;
+        bpf_object__for_each_program(each, skeleton->obj) {
+            bpf_program__set_autoattach(each, false);
+            bpf_program__set_autoload(each, each == skeleton->progs.survey);
         }
+        for (const auto& choice : choices) {
+            for (const auto& chosen : choice.programs) {
+                bpf_program__set_autoload(program(chosen.program), true);
+                if (chosen.method == HookMethod::fentry || chosen.method == HookMethod::fexit)
+                    bpf_program__set_attach_target(program(chosen.program), 0, chosen.targets.front().c_str());
+            }
+        }
+    }
+
+    // Opens and loads the skeleton for the backend.
+    Result<void> load() {
+        ring.reset();
+        skeleton.reset(disarmd_bpf::open());
+        if (!skeleton)
+            return fail(Error::from_errno("opening the kernel programs"));
+        auto& rodata = *skeleton->rodata;
+        rodata.timer_bases_percpu = layout.timer_bases_percpu;
+        rodata.timer_bases_per_cpu = layout.timer_bases_per_cpu;
+        rodata.hrtimer_bases_percpu = layout.hrtimer_bases_percpu;
+        rodata.per_cpu_offset = layout.per_cpu_offset;
+        rodata.possible_cpus = layout.possible_cpus;
+        rodata.preempt_count_percpu = layout.preempt_count_percpu;
+        rodata.modules_list = layout.modules_list;
+        rodata.jiffies_clocksource = layout.jiffies_clocksource;
+        rodata.delayed_work_timer_fn_addr = layout.delayed_work_timer_fn;
+        rodata.kthread_delayed_work_timer_fn_addr = layout.kthread_delayed_work_timer_fn;
+        rodata.modules_floor = layout.modules_floor;
+        rodata.scan_steps = settings.scan_steps;
+        rodata.armed_timers_max = settings.armed_timers;
+        rodata.tracked_by_kprobes = backend == Backend::kprobe;
+        const auto& maps = skeleton->maps;
+        bpf_map__set_max_entries(maps.armed_timers, settings.armed_timers);
+        bpf_map__set_max_entries(maps.unloads, settings.unloads);
+        for (bpf_map* const per_cpu : {maps.running_callbacks, maps.recent_arms, maps.percpu_areas})
+            bpf_map__set_max_entries(per_cpu, layout.possible_cpus);
+        choose();
+
+        if (const int err = disarmd_bpf::load(skeleton.get()); err != 0)
+            return fail(Error::from_libbpf(err, fmt::format("loading the kernel programs of the {} backend "
+                                                            "(--verbose shows why)",
+                                                            name_of(backend))));
+        ring.reset(
+            ring_buffer__new(bpf_map__fd(maps.notifications), State::on_notification, this, nullptr));
+        if (!ring)
+            return fail(Error::from_errno("opening the notification ring buffer"));
+        return {};
+    }
+
+    // Attaches a hook's programs; the error is that of the first place that refused.
+    Result<void> attach(const HookChoice& choice) {
+        for (const auto& chosen : choice.programs) {
+            bpf_program* const prog = program(chosen.program);
+            for (const auto& target : chosen.targets) {
+                bpf_link* link = nullptr;
+                if (chosen.method == HookMethod::kprobe || chosen.method == HookMethod::kretprobe)
+                    link = bpf_program__attach_kprobe(prog, chosen.method == HookMethod::kretprobe,
+                                                      target.c_str());
+                else
+                    link = bpf_program__attach(prog);
+                if (link == nullptr) {
+                    refused.insert(chosen.program);
+                    return fail(Error::from_errno(fmt::format("attaching to {}", target)));
+                }
+                links.emplace_back(link);
+            }
+        }
+        return {};
+    }
+
+    // Distances between per-CPU areas are multiples of it; see in_percpu() in bpf/walk.h.
+    Result<std::uint64_t> percpu_stride() const {
+        std::optional<std::uint64_t> first;
+        std::uint64_t stride = 0;
+        auto read = for_each_element<std::uint64_t, std::uint32_t>(
+            skeleton->maps.percpu_areas, [&](std::uint64_t area, std::uint32_t) {
+                if (!first)
+                    first = area;
+                stride = std::gcd(stride, area > *first ? area - *first : *first - area);
+            });
+        if (!read)
+            return fail(read.error());
+        return stride;
     }
 };
 
@@ -152,54 +208,76 @@ Probe::Probe(Probe&&) noexcept = default;
 Probe& Probe::operator=(Probe&&) noexcept = default;
 Probe::~Probe() = default;
 
-Result<Probe> Probe::load(const KernelLayout& layout, const KernelBtf& btf) {
+Result<Probe> Probe::load(const KernelLayout& layout, const KernelBtf& btf, const ProbeSettings& settings) {
     libbpf_set_print(log_libbpf);
-    auto state = std::make_unique<State>();
-    state->has_timer_shutdown_sync = layout.has_timer_shutdown_sync;
-    state->skeleton.reset(disarmd_bpf::open());
-    if (!state->skeleton)
-        return fail(Error::from_errno("opening the kernel programs"));
+    KernelOffer offer{btf.tracepoints_among(hook_tracepoints()), btf.functions_among(hook_functions()),
+                      layout.functions,
+                      libbpf_probe_bpf_helper(BPF_PROG_TYPE_KPROBE, BPF_FUNC_loop, nullptr) == 1};
+    auto state = std::make_unique<State>(layout, settings, std::move(offer));
 
-    auto& rodata = *state->skeleton->rodata;
-    rodata.timer_bases_percpu = layout.timer_bases_percpu;
-    rodata.timer_bases_per_cpu = layout.timer_bases_per_cpu;
-    rodata.per_cpu_offset = layout.per_cpu_offset;
-    rodata.possible_cpus = layout.possible_cpus;
-    rodata.preempt_count_percpu = layout.preempt_count_percpu;
-    rodata.modules_list = layout.modules_list;
-    rodata.jiffies_clocksource = layout.jiffies_clocksource;
-    rodata.delayed_work_timer_fn_addr = layout.delayed_work_timer_fn;
-    rodata.modules_floor = layout.modules_floor;
-    bpf_map__set_max_entries(state->skeleton->maps.running_callbacks, layout.possible_cpus);
-    state->plan_hooks(btf);
-
-    if (const int err = disarmd_bpf::load(state->skeleton.get()); err != 0)
-        return fail(Error::from_libbpf(err, "loading the kernel programs (--verbose shows why)"));
-    state->ring.reset(ring_buffer__new(bpf_map__fd(state->skeleton->maps.notifications),
-                                       State::on_notification, state.get(), nullptr));
-    if (!state->ring)
-        return fail(Error::from_errno("opening the notification ring buffer"));
+    if (settings.backend != Backend::automatic) {
+        state->backend = settings.backend;
+        state->backend_reason = "it was asked for";
+        if (auto loaded = state->load(); !loaded)
+            return fail(loaded.error());
+        return Probe(std::move(state));
+    }
+    const auto lacks = lacking_tracepoints(state->offer);
+    if (lacks.empty()) {
+        state->backend = Backend::tracepoint;
+        state->backend_reason = "this kernel has every timer event, with its type";
+        auto loaded = state->load();
+        if (loaded)
+            return Probe(std::move(state));
+        spdlog::debug("{}; trying kprobes", loaded.error().text());
+        state->backend_reason = loaded.error().text();
+    } else {
+        state->backend_reason = fmt::format("this kernel has no typed event {}", fmt::join(lacks, ", "));
+    }
+    state->backend = Backend::kprobe;
+    if (auto loaded = state->load(); !loaded)
+        return fail(loaded.error());
     return Probe(std::move(state));
+}
+
+void Probe::detach() {
+    state_->links.clear();
+    for (auto& hook : state_->hooks)
+        hook.attached = false;
 }
 
 Result<void> Probe::attach() {
     bool tracking_whole = true;
-    for (std::size_t i = 0; i < hook_plans().size(); ++i) {
+    for (std::size_t i = 0; i < state_->choices.size(); ++i) {
+        const auto& choice = state_->choices[i];
         auto& hook = state_->hooks[i];
-        bpf_program* const prog = state_->program(hook_plans()[i].program);
-        if (hook.why_not.empty()) {
-            bpf_link* const link = bpf_program__attach(prog);
-            if (link == nullptr)
-                hook.why_not = Error::from_errno("attaching").text();
-            else
-                state_->links.emplace_back(link);
-            hook.attached = link != nullptr;
-        }
-        if (hook.attached)
+        auto attached = choice.programs.empty()
+                            ? Result<void>(fail({ENOENT, fmt::format("this kernel has no {}", hook.name)}))
+                            : state_->attach(choice);
+        if (attached) {
+            hook.attached = true;
+            if (hook.purpose == memory_hook_purpose)
+                state_->skeleton->bss->memory_free_attached = 1;
             continue;
-        if (hook_plans()[i].role == HookRole::verdict)
-            return fail({ENOTSUP, fmt::format("{} can't be watched: {}", hook.name, hook.why_not)});
-        if (hook_plans()[i].role == HookRole::tracking)
+        }
+        if (!choice.programs.empty()) {
+            // Another way may be left: everything is loaded anew with it.
+            const auto next = choose_hooks(state_->backend, state_->offer, state_->refused);
+            if (!next[i].programs.empty()) {
+                spdlog::debug("{}: {}; another way is left", hook.purpose, attached.error().text());
+                detach();
+                if (auto loaded = state_->load(); !loaded)
+                    return loaded;
+                return attach();
+            }
+            for (auto& attempt : hook.attempts) {
+                if (attempt.outcome == attempt_taken)
+                    attempt.outcome = attached.error().text();
+            }
+        }
+        if (choice.role == HookRole::verdict)
+            return fail({ENOTSUP, fmt::format("{} can't be watched: {}", hook.purpose, attached.error().text())});
+        if (choice.role == HookRole::tracking)
             tracking_whole = false;
     }
     state_->skeleton->bss->tracking_attached = tracking_whole ? 1 : 0;
@@ -214,17 +292,32 @@ Result<void> Probe::watch() {
     return {};
 }
 
-Result<bool> Probe::survey() {
+Result<std::uint32_t> Probe::survey() {
     const int fd = bpf_program__fd(state_->skeleton->progs.survey);
+    std::uint32_t gaps = 0;
     for (int attempt = 0; attempt < survey_attempts; ++attempt) {
-        LIBBPF_OPTS(bpf_test_run_opts, options);
-        if (const int err = bpf_prog_test_run_opts(fd, &options); err != 0)
-            return fail(Error::from_libbpf(err, "surveying the timers that are armed"));
-        if (options.retval == 0)
-            return true;
-        spdlog::debug("survey attempt {}: gaps {:#x}", attempt + 1, options.retval);
+        state_->skeleton->bss->survey_begins = 1;
+        do {
+            LIBBPF_OPTS(bpf_test_run_opts, options);
+            if (const int err = bpf_prog_test_run_opts(fd, &options); err != 0)
+                return fail(Error::from_libbpf(err, "surveying the timers that are armed"));
+            gaps = options.retval;
+        } while (gaps == survey_unfinished);
+        if (attempt == 0) {
+            const auto stride = state_->percpu_stride();
+            if (!stride)
+                return fail(stride.error());
+            state_->skeleton->bss->percpu_stride = *stride;
+        }
+        if ((gaps & ~static_cast<std::uint32_t>(abi::GAP_SCAN_ABSENT)) == 0)
+            break;
+        spdlog::debug("survey attempt {}: gaps {:#x}", attempt + 1, gaps);
     }
-    return false;
+    return gaps;
+}
+
+bool Probe::survey_complete() const {
+    return state_->skeleton->bss->survey_complete != 0;
 }
 
 const std::vector<Hook>& Probe::hooks() const {
@@ -232,7 +325,11 @@ const std::vector<Hook>& Probe::hooks() const {
 }
 
 std::string Probe::backend() const {
-    return std::string(backend_name);
+    return std::string(name_of(state_->backend));
+}
+
+std::string Probe::backend_reason() const {
+    return state_->backend_reason;
 }
 
 int Probe::wake_fd() const {
@@ -241,15 +338,17 @@ int Probe::wake_fd() const {
 
 Result<std::uint64_t> Probe::missed_runs() const {
     std::uint64_t missed = 0;
-    for (std::size_t i = 0; i < hook_plans().size(); ++i) {
-        if (!state_->hooks[i].attached)
-            continue;
-        bpf_prog_info info{};
-        __u32 size = sizeof(info);
-        if (bpf_obj_get_info_by_fd(bpf_program__fd(state_->program(hook_plans()[i].program)), &info, &size) !=
-            0)
-            return fail(Error::from_errno("asking whether programs missed runs"));
-        missed += info.recursion_misses;
+    std::set<std::string> asked;
+    for (std::size_t i = 0; i < state_->choices.size(); ++i) {
+        for (const auto& chosen : state_->choices[i].programs) {
+            if (!state_->hooks[i].attached || !asked.insert(chosen.program).second)
+                continue;
+            bpf_prog_info info{};
+            __u32 size = sizeof(info);
+            if (bpf_obj_get_info_by_fd(bpf_program__fd(state_->program(chosen.program)), &info, &size) != 0)
+                return fail(Error::from_errno("asking whether programs missed runs"));
+            missed += info.recursion_misses;
+        }
     }
     return missed;
 }
@@ -261,14 +360,34 @@ Result<Coverage> Probe::take_coverage() {
     Coverage coverage;
     coverage.backend = backend();
     coverage.tick = tick();
-    coverage.has_timer_shutdown_sync = state_->has_timer_shutdown_sync;
+    coverage.has_timer_shutdown_sync = state_->layout.has_timer_shutdown_sync;
     coverage.missed_runs = *missed;
     coverage.missed_lately = *missed != std::exchange(state_->missed_runs, *missed);
-    for (std::size_t i = 0; i < hook_plans().size(); ++i) {
-        if (!state_->hooks[i].attached && hook_plans()[i].role == HookRole::tracking)
-            coverage.unattached_hooks.push_back(state_->hooks[i].name);
+    for (std::size_t i = 0; i < state_->choices.size(); ++i) {
+        if (!state_->hooks[i].attached && state_->choices[i].role == HookRole::tracking)
+            coverage.unattached_hooks.push_back(
+                fmt::format("{} ({})", state_->hooks[i].purpose, state_->hooks[i].name));
     }
     return coverage;
+}
+
+// Names of what the kernel programs had none for: callbacks of the core and of other modules.
+std::map<std::uint64_t, std::string> name_others(const std::vector<abi::unload_record>& records) {
+    std::vector<std::uint64_t> unnamed;
+    for (const auto& record : records) {
+        for (std::size_t i = 0; i < record.pending_count && i < std::size(record.pending); ++i) {
+            if (record.pending[i].symbol[0] == '\0')
+                unnamed.push_back(record.pending[i].callback);
+        }
+    }
+    if (unnamed.empty())
+        return {};
+    auto names = name_addresses(unnamed);
+    if (!names) {
+        spdlog::warn("{}", names.error().text());
+        return {};
+    }
+    return *names;
 }
 
 Result<void> Probe::consume(const std::function<void(const std::string&)>& on_load,
@@ -293,8 +412,9 @@ Result<void> Probe::consume(const std::function<void(const std::string&)>& on_lo
     const auto coverage = take_coverage();
     if (!coverage)
         return fail(coverage.error());
+    const auto names = name_others(records);
     for (const auto& record : records) {
-        on_unload(judge(record, *coverage));
+        on_unload(judge(record, *coverage, names));
         if (bpf_map_delete_elem(bpf_map__fd(map), &record.id) != 0)
             return fail(Error::from_errno("taking an unload record"));
     }

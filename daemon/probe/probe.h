@@ -13,26 +13,21 @@
 #include "base/result.h"
 #include "kernel/btf.h"
 #include "kernel/layout.h"
+#include "probe/hooks.h"
+#include "probe/settings.h"
 #include "state/inventory.h"
 #include "verdict/judge.h"
 
 namespace disarmd {
 
-// One program of disarmd's and the place in the kernel that it is attached to.
-struct Hook {
-    std::string name;    // of the kernel's tracepoint or function
-    std::string purpose; // what is lost without it
-    bool attached = false;
-    std::string why_not; // empty if attached
-};
-
 // Owns the kernel programs and their maps; all of it is detached and freed with
 // this object, whatever way the process ends. One thread.
 class Probe {
 public:
-    // Loads every program that this kernel has a place for. A failure means that
-    // disarmd can't work on this machine.
-    static Result<Probe> load(const KernelLayout& layout, const KernelBtf& btf);
+    // Chooses a backend, and loads every program that this kernel has a place for. A
+    // failure means that disarmd can't work on this machine, or not as it was asked to.
+    static Result<Probe> load(const KernelLayout& layout, const KernelBtf& btf,
+                              const ProbeSettings& settings);
 
     Probe(Probe&&) noexcept;
     Probe& operator=(Probe&&) noexcept;
@@ -46,12 +41,15 @@ public:
     Result<void> watch();
 
     // Makes the modules that are loaded and the timers that are armed known to
-    // modules() and armed_timers(); attaches nothing. False: some timers may have
-    // escaped, as the wheels were in motion at every attempt.
-    Result<bool> survey();
+    // modules() and armed_timers(); attaches nothing. Returns why some timers may have
+    // escaped at every attempt, as bits of abi::verdict_gap; 0: none has.
+    Result<std::uint32_t> survey();
+    // Whether the last survey saw everything.
+    [[nodiscard]] bool survey_complete() const;
 
     [[nodiscard]] const std::vector<Hook>& hooks() const;
-    [[nodiscard]] std::string backend() const; // "tracepoint"
+    [[nodiscard]] std::string backend() const; // name_of(Backend), never automatic
+    [[nodiscard]] std::string backend_reason() const;
 
     // Readable when consume() has something to do.
     [[nodiscard]] int wake_fd() const;
@@ -74,6 +72,7 @@ private:
     explicit Probe(std::unique_ptr<State> state);
 
     Result<void> attach();
+    void detach();
     Result<std::uint64_t> missed_runs() const;
     Result<Coverage> take_coverage();
 

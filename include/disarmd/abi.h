@@ -4,8 +4,9 @@
 /*
  * What the kernel programs and the daemon say to each other: the values of the
  * maps, in fixed-width fields, compiled by both sides. Addresses are kernel
- * virtual addresses; times are CLOCK_MONOTONIC nanoseconds; expiries are
- * jiffies. Strings are NUL-terminated and hold whatever bytes the kernel held.
+ * virtual addresses; times are CLOCK_MONOTONIC nanoseconds. Expiries are jiffies,
+ * but of an hrtimer CLOCK_MONOTONIC nanoseconds, whatever its own clock. Strings are
+ * NUL-terminated and hold whatever bytes the kernel held.
  */
 
 #include <linux/types.h>
@@ -22,6 +23,8 @@ namespace disarmd::abi
 #define DISARMD_MODULE_NAME_LEN 56
 #define DISARMD_COMM_LEN	16
 #define DISARMD_SYMBOL_LEN	128
+/* What one verdict keeps of its progress in its record, in words. */
+#define DISARMD_SCRATCH_WORDS	24
 /* Two layouts up to 6.3, MOD_MEM_NUM_TYPES (7) from 6.4. */
 #define DISARMD_MODULE_RANGES 8
 /* Timers described in one unload record; further ones are counted only. */
@@ -31,6 +34,7 @@ enum timer_kind {
 	TIMER_KIND_TIMER = 0,
 	TIMER_KIND_HRTIMER = 1,
 	TIMER_KIND_DELAYED_WORK = 2,
+	TIMER_KIND_KTHREAD_DELAYED_WORK = 3,
 };
 
 /* The context that armed a timer. UNKNOWN: it was armed before anyone watched. */
@@ -50,15 +54,16 @@ enum module_task_doing {
 
 struct module_task {
 	__u64 begun_ns;
-	__u32 doing; /* enum module_task_doing */
+	__u64 module; /* address of its struct module; 0: not known */
+	__u32 doing;  /* enum module_task_doing */
 	__u32 reserved;
 };
-DISARMD_ASSERT_SIZE(struct module_task, 16);
+DISARMD_ASSERT_SIZE(struct module_task, 24);
 
 /* Why a timer belongs to a module; more than one may hold. */
 enum timer_owner {
 	OWNED_BY_CALLBACK = 1, /* its callback is in the module's text */
-	OWNED_BY_OBJECT = 2,   /* the timer itself lies in the module's memory */
+	OWNED_BY_OBJECT = 2,   /* the timer itself lies in the module's memory, per-CPU data included */
 	OWNED_BY_WORK = 4, /* the callback is a core trampoline, the work function the module's */
 };
 
@@ -80,25 +85,31 @@ enum unload_verdict {
 
 /* What kept a verdict, or one of its two sources, from being whole. */
 enum verdict_gap {
-	GAP_SCAN_MOVING = 1,	  /* a bucket changed under the scan at every attempt */
-	GAP_SCAN_BOUND = 2,	  /* a bucket was longer than the scan's bound */
+	GAP_SCAN_MOVING = 1,	  /* a list or tree changed under the scan at every attempt */
+	GAP_SCAN_BOUND = 2,	  /* there was more to scan than the scan's bound */
 	GAP_SCAN_EXPIRING = 4,	  /* timers were being expired: some hang in no bucket */
-	GAP_SCAN_UNREADABLE = 8,  /* a wheel or a timer could not be read */
+	GAP_SCAN_UNREADABLE = 8,  /* a wheel, a tree or a timer could not be read */
 	GAP_TRACKING_LOST = 16,	  /* arms were lost since the module was loaded; see enum loss */
 	GAP_TRACKING_LATE = 32,	  /* the start-up scan had not seen every timer armed before */
 	GAP_HOOKS = 64,		  /* not every tracking program was attached */
 	GAP_LOST_MEANWHILE = 128, /* arms were lost while the module was being freed */
 	GAP_UNCONFIRMED = 256,	  /* a tracked timer was in motion until the end */
 	GAP_RANGES = 512,	  /* the module's memory could not be told */
+	GAP_SCAN_ABSENT = 1024,	  /* where this kernel keeps its timers is not known */
+	GAP_TRACKING_UNSURE = 2048, /* tracked by kprobes, which a kernel may skip and not say so */
+	GAP_TRACKING_UNREAD = 4096, /* this kernel's programs can't go through all tracked timers */
+	GAP_OVERRUN = 8192, /* more timers were armed while it was being freed than are remembered */
 };
 
-#define SCAN_GAPS     (GAP_SCAN_MOVING | GAP_SCAN_BOUND | GAP_SCAN_EXPIRING | GAP_SCAN_UNREADABLE)
-#define TRACKING_GAPS (GAP_TRACKING_LOST | GAP_TRACKING_LATE)
+#define SCAN_GAPS \
+	(GAP_SCAN_MOVING | GAP_SCAN_BOUND | GAP_SCAN_EXPIRING | GAP_SCAN_UNREADABLE | GAP_SCAN_ABSENT)
+#define TRACKING_GAPS \
+	(GAP_TRACKING_LOST | GAP_TRACKING_LATE | GAP_TRACKING_UNSURE | GAP_TRACKING_UNREAD)
 /*
- * The rule of every verdict. What was armed before the free began is known to a
- * whole scan or to whole tracking, either alone. What moves between buckets, or is
- * armed after they were read, is known to tracking alone: every other gap spoils a
- * verdict whatever the scan saw.
+ * The rule of every verdict. What was armed before the last look at the kernel's
+ * timers began is known to a whole scan or to whole tracking, either alone. What
+ * moves during that look, or is armed after it, is known to tracking alone: every
+ * other gap spoils a verdict whatever the scan saw.
  */
 static inline __u32 verdict_of(__u32 pending_count, __u32 gaps)
 {
@@ -123,16 +134,25 @@ enum loss {
 
 struct memory_range {
 	__u64 start;
-	__u64 size; /* bytes; 0 ends the array */
+	__u64 size; /* bytes; 0: nothing */
 };
+
+/* Where a module's code and data are. */
+struct module_memory {
+	struct memory_range ranges[DISARMD_MODULE_RANGES];
+	struct memory_range percpu; /* add a CPU's offset to its start */
+	struct memory_range init_text; /* as it was loaded; given back once its init has run */
+};
+DISARMD_ASSERT_SIZE(struct module_memory, 160);
 
 /* One load of a module. Key in the map of modules: the address of its struct module. */
 struct module_instance {
 	__u64 loaded_ns; /* 0: it was loaded before anyone watched */
-	struct memory_range ranges[DISARMD_MODULE_RANGES];
+	__u64 live_ns;	 /* its init had succeeded; 0: not seen */
+	struct module_memory memory;
 	char name[DISARMD_MODULE_NAME_LEN];
 };
-DISARMD_ASSERT_SIZE(struct module_instance, 192);
+DISARMD_ASSERT_SIZE(struct module_instance, 232);
 
 /*
  * What is known of a timer since it was last armed. Key in the map of armed
@@ -143,23 +163,17 @@ struct tracked_timer {
 	__u64 callback; /* of a delayed_work: its work function */
 	__u64 expires;
 	__u64 armed_ns; /* 0: found armed by the start-up scan */
-	__u64 reported; /* id of the unload record that names it; 0: none since the last arm */
+	__u64 reported; /* id of the last unload record that names it; 0: none since the last arm */
 	__u32 armed_pid;
 	__u32 armed_cpu;
 	char armed_comm[DISARMD_COMM_LEN];
 	__u8 kind;	    /* enum timer_kind */
 	__u8 armed_context; /* enum arm_context */
 	__u8 armed;	    /* 0 or 1 */
-	__u8 reserved[5];
+	__u8 orphaned;	    /* bits of enum timer_owner: those owners are gone */
+	__u8 reserved[4];
 };
 DISARMD_ASSERT_SIZE(struct tracked_timer, 64);
-
-/* A callback being executed on a CPU, by CPU number. */
-struct running_callback {
-	__u64 timer; /* 0: none */
-	__u64 callback;
-};
-DISARMD_ASSERT_SIZE(struct running_callback, 16);
 
 /* A timer that was pending when its module was freed. */
 struct pending_timer {
@@ -176,7 +190,7 @@ struct pending_timer {
 	__u8 state;    /* enum pending_state */
 	__u8 sources;  /* bits of enum evidence_source */
 	__u8 reserved[3];
-	char symbol[DISARMD_SYMBOL_LEN]; /* "function [module]", resolved before the free */
+	char symbol[DISARMD_SYMBOL_LEN]; /* the callback's, if it is the freed module's own */
 };
 DISARMD_ASSERT_SIZE(struct pending_timer, 192);
 
@@ -186,20 +200,24 @@ struct unload_record {
 	__u64 freed_ns;
 	__u64 begun_ns; /* delete_module entered; 0: not seen, or the free follows a failed init */
 	__u64 loaded_ns;
+	__u64 live_ns;
 	__u64 jiffies;	       /* at freed_ns */
 	__u64 tracking_losses; /* lost arms since the programs were loaded, at freed_ns */
+	__u64 memory_bytes;    /* of code and data; 0: its memory could not be told */
 	__u32 pid;
 	__u32 complete;	     /* 1 once every other field is final */
 	__u32 verdict;	     /* enum unload_verdict */
 	__u32 gaps;	     /* bits of enum verdict_gap */
 	__u32 pending_count; /* may exceed DISARMD_PENDING_MAX */
 	__u32 init_failed;   /* 1: freed because its init function failed */
-	struct memory_range ranges[DISARMD_MODULE_RANGES];
+	struct module_memory memory;
 	char comm[DISARMD_COMM_LEN];
 	char module[DISARMD_MODULE_NAME_LEN];
 	struct pending_timer pending[DISARMD_PENDING_MAX];
+	__u64 scratch[DISARMD_SCRATCH_WORDS]; /* the kernel programs' own */
 };
-DISARMD_ASSERT_SIZE(struct unload_record, 272 + 192 * DISARMD_PENDING_MAX);
+DISARMD_ASSERT_SIZE(struct unload_record,
+		    320 + 192 * DISARMD_PENDING_MAX + 8 * DISARMD_SCRATCH_WORDS);
 
 enum notification_kind {
 	NOTIFY_MODULE_LOADED = 0,

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+
+/*
+ * Reading a timer in the kernel's memory: what it will call, when, and whether it
+ * is armed. Addresses are plain numbers here: the verifier refuses arithmetic on
+ * typed pointers.
+ */
+
+#include "compat.h"
+#include "maps.h"
+
+struct timer_facts {
+	u64 callback; /* of a delayed_work: its work function */
+	u64 expires;  /* as in struct tracked_timer */
+	u8 kind;
+};
+
+static __always_inline long read_function(u64 *function, u64 timer)
+{
+	return read_u64(function, timer + bpf_core_field_offset(struct timer_list, function));
+}
+
+/* The work function behind a timer whose function is a trampoline of the core's. */
+static __always_inline long resolve_work(struct timer_facts *facts, u64 timer)
+{
+	if (facts->callback == delayed_work_timer_fn_addr) {
+		u64 work = timer - bpf_core_field_offset(struct delayed_work, timer) +
+			   bpf_core_field_offset(struct delayed_work, work);
+
+		facts->kind = TIMER_KIND_DELAYED_WORK;
+		return read_u64(&facts->callback,
+				work + bpf_core_field_offset(struct work_struct, func));
+	}
+	if (facts->callback == kthread_delayed_work_timer_fn_addr) {
+		u64 work = timer - bpf_core_field_offset(struct kthread_delayed_work, timer) +
+			   bpf_core_field_offset(struct kthread_delayed_work, work);
+
+		facts->kind = TIMER_KIND_KTHREAD_DELAYED_WORK;
+		return read_u64(&facts->callback,
+				work + bpf_core_field_offset(struct kthread_work, func));
+	}
+	return 0;
+}
+
+static __always_inline long read_timer(struct timer_facts *facts, u64 timer)
+{
+	facts->kind = TIMER_KIND_TIMER;
+	if (read_function(&facts->callback, timer) ||
+	    read_u64(&facts->expires, timer + bpf_core_field_offset(struct timer_list, expires)))
+		return -1;
+	return resolve_work(facts, timer);
+}
+
+/* An hrtimer's expiry is in its own clock, whose offset its base knows. */
+static __always_inline long read_hrtimer(struct timer_facts *facts, u64 timer)
+{
+	u64 base = 0, offset = 0;
+
+	facts->kind = TIMER_KIND_HRTIMER;
+	if (read_u64(&facts->callback, timer + bpf_core_field_offset(struct hrtimer, function)) ||
+	    read_u64(&facts->expires, timer + bpf_core_field_offset(struct hrtimer, node.expires)) ||
+	    read_u64(&base, timer + bpf_core_field_offset(struct hrtimer, base)) ||
+	    read_u64(&offset, base + bpf_core_field_offset(struct hrtimer_clock_base, offset)))
+		return -1;
+	facts->expires -= offset;
+	return 0;
+}
+
+enum linkage { LINKED, UNLINKED, IN_FLUX };
+
+#define LINKAGE_ATTEMPTS 4
+
+/* Whether a tracked timer hangs in a list, be it a wheel's bucket or the softirq's own. */
+static __always_inline enum linkage read_timer_linkage(u64 timer, u64 expected_callback)
+{
+	u64 node = timer + bpf_core_field_offset(struct timer_list, entry);
+
+#pragma unroll
+	for (int attempt = 0; attempt < LINKAGE_ATTEMPTS; attempt++) {
+		struct timer_facts facts = {};
+		u64 pprev = 0, back = 0;
+
+		if (read_u64(&pprev, node + bpf_core_field_offset(struct hlist_node, pprev)))
+			return UNLINKED; /* its memory is gone */
+		if (!pprev)
+			return UNLINKED;
+		if (read_u64(&back, pprev) || back != node)
+			continue;
+		/* An entry that missed its timer's end may meet another timer in its memory. */
+		if (read_timer(&facts, timer))
+			continue;
+		return facts.callback == expected_callback ? LINKED : UNLINKED;
+	}
+	return IN_FLUX;
+}
+
+/* The same of an hrtimer. It is traced as started right before it is queued, under its base's lock. */
+static __always_inline enum linkage read_hrtimer_linkage(u64 timer, u64 expected_callback)
+{
+#pragma unroll
+	for (int attempt = 0; attempt < LINKAGE_ATTEMPTS; attempt++) {
+		u64 callback = 0, base = 0, cpu_base = 0;
+		u32 lock = 0;
+		u8 queued = 0;
+
+		if (read_kernel(&queued, sizeof(queued), timer + hrtimer_state_offset()) ||
+		    read_u64(&callback, timer + bpf_core_field_offset(struct hrtimer, function)) ||
+		    callback != expected_callback)
+			return UNLINKED;
+		if (queued & 1)
+			return LINKED;
+		if (read_u64(&base, timer + bpf_core_field_offset(struct hrtimer, base)) ||
+		    read_u64(&cpu_base,
+			     base + bpf_core_field_offset(struct hrtimer_clock_base, cpu_base)) ||
+		    read_u32(&lock, cpu_base + bpf_core_field_offset(struct hrtimer_cpu_base, lock)))
+			return UNLINKED;
+		if (!lock)
+			return UNLINKED;
+	}
+	return IN_FLUX;
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+
+/*
+ * Tracking by kprobes on the timer functions, for kernels without typed tracepoints
+ * and trampolines. They see a call, before the lock of the timer's base is taken:
+ * whether it armed or disarmed the timer, and in which order with a call on another
+ * CPU, shows only in the timer itself. So these entries say where to look, and a
+ * verdict asks the timer (see confirm() in walk.h). A kernel may skip a kprobe's
+ * program where another one runs on that CPU, and up to 6.6 does not count that.
+ *
+ * Expiry and hrtimers have events everywhere; only their types are not needed.
+ */
+
+#include <asm/ptrace.h>
+#include "kernel.h"
+#include "track.h"
+
+static __always_inline void timer_call_arms(u64 timer, const u64 *expires)
+{
+	struct timer_facts facts = {};
+
+	if (read_timer(&facts, timer)) {
+		count_lost_arm(LOSS_TIMER_READ);
+		return;
+	}
+	if (!concerns_modules(timer, &facts))
+		return;
+	if (expires)
+		facts.expires = *expires;
+	timer_armed(timer, &facts);
+}
+
+/* add_timer() and its like: the timer holds its expiry. User space names the functions. */
+SEC("kprobe")
+int BPF_KPROBE(kprobe_add_timer, u64 timer)
+{
+	timer_call_arms(timer, NULL);
+	return 0;
+}
+
+/* mod_timer() and its like. */
+SEC("kprobe")
+int BPF_KPROBE(kprobe_mod_timer, u64 timer, u64 expires)
+{
+	timer_call_arms(timer, &expires);
+	return 0;
+}
+
+SEC("kprobe")
+int BPF_KPROBE(kprobe_delete_timer, u64 timer)
+{
+	timer_disarmed(timer);
+	return 0;
+}
+
+SEC("raw_tp/timer_expire_entry")
+int raw_timer_expire_entry(struct bpf_raw_tracepoint_args *ctx)
+{
+	u64 timer = ctx->args[0];
+	struct timer_facts facts = {};
+
+	if (read_timer(&facts, timer) || !facts.callback || concerns_modules(timer, &facts)) {
+		timer_disarmed(timer);
+		callback_begins(timer);
+	}
+	return 0;
+}
+
+SEC("raw_tp/timer_expire_exit")
+int raw_timer_expire_exit(struct bpf_raw_tracepoint_args *ctx)
+{
+	callback_ended(ctx->args[0]);
+	return 0;
+}
+
+static __always_inline bool hrtimer_concerns_modules(u64 timer)
+{
+	struct timer_facts facts = {};
+
+	read_u64(&facts.callback, timer + bpf_core_field_offset(struct hrtimer, function));
+	return concerns_modules(timer, &facts);
+}
+
+SEC("raw_tp/hrtimer_start")
+int raw_hrtimer_start(struct bpf_raw_tracepoint_args *ctx)
+{
+	u64 timer = ctx->args[0];
+	struct timer_facts facts = {};
+
+	if (!hrtimer_concerns_modules(timer))
+		return 0;
+	if (read_hrtimer(&facts, timer))
+		count_lost_arm(LOSS_TIMER_READ);
+	else
+		timer_armed(timer, &facts);
+	return 0;
+}
+
+SEC("raw_tp/hrtimer_cancel")
+int raw_hrtimer_cancel(struct bpf_raw_tracepoint_args *ctx)
+{
+	u64 timer = ctx->args[0];
+
+	if (hrtimer_concerns_modules(timer))
+		timer_disarmed(timer);
+	return 0;
+}
+
+SEC("raw_tp/hrtimer_expire_entry")
+int raw_hrtimer_expire_entry(struct bpf_raw_tracepoint_args *ctx)
+{
+	u64 timer = ctx->args[0];
+
+	if (hrtimer_concerns_modules(timer))
+		callback_begins(timer);
+	return 0;
+}
+
+SEC("raw_tp/hrtimer_expire_exit")
+int raw_hrtimer_expire_exit(struct bpf_raw_tracepoint_args *ctx)
+{
+	callback_ended(ctx->args[0]);
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

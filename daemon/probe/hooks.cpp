@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "probe/hooks.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace disarmd {
+
+namespace {
+
+using enum HookMethod;
+
+// Which kernels a program is for: those with bpf_loop(), or those without.
+enum class Loop { any, needed, lacking };
+
+struct Program {
+    const char* name;
+    HookMethod method;
+    std::vector<std::string> targets;
+    bool every_target = false; // attach to all that exist; else to the first
+    Loop loop = Loop::any;
+};
+
+struct HookPlan {
+    std::string purpose;
+    HookRole role;
+    // Ways to see it, best first. A way may take several programs.
+    std::vector<std::vector<Program>> ways;
+};
+
+// arch/*/include/asm/syscall_wrapper.h
+const std::vector<std::string> delete_module{"__x64_sys_delete_module", "__arm64_sys_delete_module"};
+// 6.10 (12af2b83d0b1 "mm: introduce execmem_alloc() and execmem_free()")
+const std::vector<std::string> memory_free{"module_memfree", "execmem_free"};
+const std::vector<std::string> init_module{"do_init_module"};
+// 6.10 (8e7e247f64a1) added the local and global ones.
+const std::vector<std::string> add_family{"add_timer", "add_timer_on", "add_timer_local", "add_timer_global"};
+const std::vector<std::string> mod_family{"mod_timer", "mod_timer_pending", "timer_reduce"};
+// 6.2 (9a5a30568697) renamed del_timer(), and stable kernels followed; 6.15 the rest.
+const std::vector<std::string> delete_family{
+    "del_timer",      "del_timer_sync",        "timer_delete",   "timer_delete_sync", "try_to_del_timer_sync",
+    "timer_shutdown", "timer_delete_sync_try", "timer_shutdown_sync"};
+
+std::vector<HookPlan> tracepoint_plans() {
+    return {
+        {"disarms of timers", HookRole::tracking, {{{"on_timer_cancel", btf_tracepoint, {"timer_cancel"}}}}},
+        {"arms of timers", HookRole::tracking, {{{"on_timer_start", btf_tracepoint, {"timer_start"}}}}},
+        {"callbacks having returned",
+         HookRole::detail,
+         {{{"on_timer_expire_exit", btf_tracepoint, {"timer_expire_exit"}}}}},
+        {"callbacks being run",
+         HookRole::detail,
+         {{{"on_timer_expire_entry", btf_tracepoint, {"timer_expire_entry"}}}}},
+        {"disarms of hrtimers",
+         HookRole::tracking,
+         {{{"on_hrtimer_cancel", btf_tracepoint, {"hrtimer_cancel"}}}}},
+        {"arms of hrtimers", HookRole::tracking, {{{"on_hrtimer_start", btf_tracepoint, {"hrtimer_start"}}}}},
+        {"hrtimer callbacks having returned",
+         HookRole::detail,
+         {{{"on_hrtimer_expire_exit", btf_tracepoint, {"hrtimer_expire_exit"}}}}},
+        {"hrtimer callbacks being run",
+         HookRole::detail,
+         {{{"on_hrtimer_expire_entry", btf_tracepoint, {"hrtimer_expire_entry"}}}}},
+    };
+}
+
+std::vector<HookPlan> kprobe_plans() {
+    return {
+        {"disarms of timers",
+         HookRole::detail,
+         {{{"kprobe_delete_timer", kprobe, delete_family, true}}}},
+        {"arms of timers",
+         HookRole::tracking,
+         {{{"kprobe_add_timer", kprobe, add_family, true}, {"kprobe_mod_timer", kprobe, mod_family, true}}}},
+        {"callbacks having returned",
+         HookRole::detail,
+         {{{"raw_timer_expire_exit", raw_tracepoint, {"timer_expire_exit"}}}}},
+        {"callbacks being run",
+         HookRole::detail,
+         {{{"raw_timer_expire_entry", raw_tracepoint, {"timer_expire_entry"}}}}},
+        {"disarms of hrtimers",
+         HookRole::tracking,
+         {{{"raw_hrtimer_cancel", raw_tracepoint, {"hrtimer_cancel"}}}}},
+        {"arms of hrtimers",
+         HookRole::tracking,
+         {{{"raw_hrtimer_start", raw_tracepoint, {"hrtimer_start"}}}}},
+        {"hrtimer callbacks having returned",
+         HookRole::detail,
+         {{{"raw_hrtimer_expire_exit", raw_tracepoint, {"hrtimer_expire_exit"}}}}},
+        {"hrtimer callbacks being run",
+         HookRole::detail,
+         {{{"raw_hrtimer_expire_entry", raw_tracepoint, {"hrtimer_expire_entry"}}}}},
+    };
+}
+
+// Functions by trampolines where the backend trusts them, else by kprobes.
+std::vector<HookPlan> module_plans(Backend backend) {
+    const bool trampolines = backend == Backend::tracepoint;
+    const auto ways = [&](std::vector<std::vector<Program>> by_trampoline,
+                          std::vector<std::vector<Program>> by_kprobe) {
+        std::vector<std::vector<Program>> all;
+        if (trampolines)
+            all = std::move(by_trampoline);
+        std::ranges::move(by_kprobe, std::back_inserter(all));
+        return all;
+    };
+    std::vector<std::vector<Program>> free_ways{
+        {{"on_module_free", raw_tracepoint, {"module_free"}, false, Loop::needed}},
+        {{"on_module_free_unrolled", raw_tracepoint, {"module_free"}, false, Loop::lacking}},
+    };
+    std::vector<std::vector<Program>> free_kprobes{
+        {{"kprobe_free_module", kprobe, {"free_module"}, false, Loop::needed}},
+        {{"kprobe_free_module_unrolled", kprobe, {"free_module"}, false, Loop::lacking}},
+    };
+    return {
+        {"moves of timers off a dead CPU",
+         HookRole::detail,
+         ways({{{"on_timers_migrate_exit", fexit, {"timers_dead_cpu"}},
+                {"on_timers_migrate", fentry, {"timers_dead_cpu"}}}},
+              {{{"kprobe_migrate_exit", kretprobe, {"timers_dead_cpu"}},
+                {"kprobe_migrate", kprobe, {"timers_dead_cpu"}}}})},
+        {"moves of hrtimers off a dead CPU",
+         HookRole::detail,
+         ways({{{"on_hrtimers_migrate_exit", fexit, {"hrtimers_cpu_dying", "hrtimers_dead_cpu"}},
+                {"on_hrtimers_migrate", fentry, {"hrtimers_cpu_dying", "hrtimers_dead_cpu"}}}},
+              {{{"kprobe_migrate_exit", kretprobe, {"hrtimers_cpu_dying", "hrtimers_dead_cpu"}},
+                {"kprobe_migrate", kprobe, {"hrtimers_cpu_dying", "hrtimers_dead_cpu"}}}})},
+        {std::string(memory_hook_purpose),
+         HookRole::tracking,
+         ways({{{"on_module_memory_free", fentry, memory_free, false, Loop::needed}},
+               {{"on_module_memory_free_unrolled", fentry, memory_free, false, Loop::lacking}}},
+              {{{"kprobe_module_memory_free", kprobe, memory_free, false, Loop::needed}},
+               {{"kprobe_module_memory_free_unrolled", kprobe, memory_free, false, Loop::lacking}}})},
+        {"inits having returned",
+         HookRole::verdict,
+         ways({{{"on_init_module_exit", fexit, init_module}}},
+              {{{"kprobe_init_module_exit", kretprobe, init_module}}})},
+        {"inits being begun",
+         HookRole::verdict,
+         ways({{{"on_init_module", fentry, init_module}}}, {{{"kprobe_init_module", kprobe, init_module}}})},
+        {"unloads having returned",
+         HookRole::detail,
+         ways({{{"on_delete_module_exit", fexit, delete_module}}},
+              {{{"kprobe_delete_module_exit", kretprobe, delete_module}}})},
+        {"unloads being begun",
+         HookRole::detail,
+         ways({{{"on_delete_module", fentry, delete_module}}},
+              {{{"kprobe_delete_module", kprobe, delete_module}}})},
+        {"modules being loaded",
+         HookRole::verdict,
+         {{{"on_module_load", raw_tracepoint, {"module_load"}}}}},
+        {"modules being freed: the verdict",
+         HookRole::verdict,
+         ways(std::move(free_ways), std::move(free_kprobes))},
+    };
+}
+
+std::vector<HookPlan> plans_of(Backend backend) {
+    auto plans = backend == Backend::kprobe ? kprobe_plans() : tracepoint_plans();
+    std::ranges::move(module_plans(backend), std::back_inserter(plans));
+    return plans;
+}
+
+bool is_offered(const Program& program, const std::string& target, const KernelOffer& offer) {
+    switch (program.method) {
+    case btf_tracepoint:
+    case raw_tracepoint:
+        return offer.tracepoints.contains(target);
+    case fentry:
+    case fexit:
+        return offer.typed_functions.contains(target);
+    case kprobe:
+    case kretprobe:
+        return offer.functions.contains(target);
+    }
+    return false;
+}
+
+// Where a program goes on this kernel; nothing if it can't be used.
+std::vector<std::string> places_of(const Program& program, const KernelOffer& offer, std::string& why_not) {
+    std::vector<std::string> places;
+    for (const auto& target : program.targets) {
+        if (!is_offered(program, target, offer))
+            continue;
+        places.push_back(target);
+        if (!program.every_target)
+            break;
+    }
+    if (places.empty())
+        why_not = "this kernel has none of that name";
+    return places;
+}
+
+bool is_for(const Program& program, const KernelOffer& offer) {
+    return program.loop == Loop::any || (program.loop == Loop::needed) == offer.has_loop;
+}
+
+HookChoice choose(const HookPlan& plan, const KernelOffer& offer, const std::set<std::string>& refused) {
+    HookChoice choice;
+    choice.role = plan.role;
+    choice.hook.purpose = plan.purpose;
+    choice.hook.loses = name_of(plan.role);
+    const auto record = [&](const Program& program, const std::vector<std::string>& places,
+                            std::string_view outcome) {
+        const auto& names = places.empty() ? program.targets : places;
+        choice.hook.attempts.push_back(
+            {fmt::format("{}", fmt::join(names, ", ")), std::string(name_of(program.method)), std::string(outcome)});
+    };
+    for (const auto& way : plan.ways) {
+        if (!is_for(way.front(), offer))
+            continue;
+        std::vector<ChosenProgram> programs;
+        bool usable = choice.programs.empty();
+        for (const auto& program : way) {
+            std::string why_not;
+            const auto places = places_of(program, offer, why_not);
+            if (!choice.programs.empty())
+                why_not = "not needed";
+            else if (refused.contains(program.name))
+                why_not = "could not be attached";
+            usable = usable && why_not.empty();
+            record(program, places, why_not.empty() ? attempt_taken : why_not);
+            programs.push_back({program.name, program.method, places});
+        }
+        if (usable)
+            choice.programs = std::move(programs);
+    }
+    const auto taken = std::ranges::find(choice.hook.attempts, attempt_taken, &HookAttempt::outcome);
+    const auto& shown = taken != choice.hook.attempts.end() ? *taken : choice.hook.attempts.front();
+    choice.hook.name = shown.name;
+    choice.hook.method = shown.method;
+    return choice;
+}
+
+} // namespace
+
+std::string_view name_of(HookMethod method) {
+    switch (method) {
+    case btf_tracepoint:
+        return "BTF tracepoint";
+    case raw_tracepoint:
+        return "raw tracepoint";
+    case fentry:
+        return "fentry";
+    case fexit:
+        return "fexit";
+    case kprobe:
+        return "kprobe";
+    case kretprobe:
+        return "kretprobe";
+    }
+    return "unknown";
+}
+
+std::string_view name_of(HookRole role) {
+    switch (role) {
+    case HookRole::verdict:
+        return "verdict";
+    case HookRole::tracking:
+        return "tracking";
+    case HookRole::detail:
+        return "detail";
+    }
+    return "unknown";
+}
+
+std::vector<HookChoice> choose_hooks(Backend backend, const KernelOffer& offer,
+                                     const std::set<std::string>& refused) {
+    std::vector<HookChoice> choices;
+    for (const auto& plan : plans_of(backend))
+        choices.push_back(choose(plan, offer, refused));
+    return choices;
+}
+
+namespace {
+
+bool is_event(HookMethod method) {
+    return method == btf_tracepoint || method == raw_tracepoint;
+}
+
+std::set<std::string> targets_of(bool events) {
+    std::set<std::string> targets;
+    for (const auto backend : {Backend::tracepoint, Backend::kprobe})
+        for (const auto& plan : plans_of(backend))
+            for (const auto& way : plan.ways)
+                for (const auto& program : way)
+                    if (is_event(program.method) == events)
+                        targets.insert(program.targets.begin(), program.targets.end());
+    return targets;
+}
+
+} // namespace
+
+std::set<std::string> hook_functions() {
+    return targets_of(false);
+}
+
+std::set<std::string> hook_tracepoints() {
+    return targets_of(true);
+}
+
+std::vector<std::string> lacking_tracepoints(const KernelOffer& offer) {
+    std::vector<std::string> lacking;
+    for (const auto& plan : tracepoint_plans()) {
+        const auto& wanted = plan.ways.front().front().targets.front();
+        if (plan.role == HookRole::tracking && !offer.tracepoints.contains(wanted))
+            lacking.push_back(wanted);
+    }
+    return lacking;
+}
+
+} // namespace disarmd
