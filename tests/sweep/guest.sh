@@ -2,27 +2,29 @@
 # shellcheck shell=sh
 #
 # Runs in the guest: loads and unloads, one after the other, the modules named in the file $1, with
-# disarmd as a service beside them, or without it if $2 is "unwatched". What happens goes to /dev/results,
+# disarmd as a service beside them, or without it if $2 is "unwatched". A line of the file is a module's
+# name, and the kind of network interface that it makes, if it does: one is then up while it is unloaded. What happens goes to /dev/results,
 # one JSON object a line; a module's lines are sent when it is done with, and all carry its name as "step":
 #
 #   {"event":"begin"}                                       sent ahead: if no end follows, this was the last word
 #   {"event":"rmmod","module":M,"error":E|null}             one try to unload M (the module or what came with it)
 #   {"event":"free","module":M}                             the kernel's own word (trace event module_free)
-#   {"event":"verdict","module":M,"outcome":..,"verdict":..,"record":{..}}  disarmd's
-#   {"event":"end","load":E|null,"stays":WHY|null}          E: what modprobe said; WHY it is still loaded
+#   {"event":"verdict","record":{..}}                       disarmd's, as in its unloads_file
+#   {"event":"end","load":E|null,"stays":WHY|null,"armed":N}  E: what modprobe said; WHY it is still loaded;
+#                                                           N times was a timer armed that is, or calls, a module's
 
 names=$1 watched=${2:-watched}
 tracing=/sys/kernel/tracing
-limit="timeout -s KILL 20"
+module_space=0xffffffffc0000000 # to the end, on x86-64 with CONFIG_RANDOMIZE_BASE
 
 # The text $1 as a JSON string.
 quoted() {
 	printf '%s' "$1" | tr -c ' -~' ' ' | sed 's/\\/\\\\/g; s/"/\\"/g; s/^/"/; s/$/"/'
 }
 
-# await COMMAND...: until it succeeds, 30 seconds at most.
+# await COMMAND...: until it succeeds, a minute at most.
 await() {
-	tries=600
+	tries=1200
 	until "$@"; do
 		tries=$((tries - 1))
 		[ "$tries" -gt 0 ] || return 1
@@ -33,11 +35,14 @@ await() {
 ### disarmd's verdicts
 
 start_disarmd() {
-	: >/tmp/disarmd.log
-	: >/tmp/empty.toml
-	disarmd --verbose run --config /tmp/empty.toml 2>/tmp/disarmd.log &
-	exec 3</tmp/disarmd.log
-	if ! await grep -q 'watching [0-9]* module' /tmp/disarmd.log; then
+	: >/tmp/unloads
+	exec 3</tmp/unloads
+	printf '[sinks]\nunloads_file = "/tmp/unloads"\n' >/tmp/disarmd.toml
+	disarmd run --config /tmp/disarmd.toml 2>/tmp/disarmd.log &
+	disarmd=$!
+	# Where the kernel programs are checked slowly, it takes a while.
+	if ! await sh -c "grep -q 'watching [0-9]* module' /tmp/disarmd.log || ! kill -0 $disarmd" ||
+		! kill -0 "$disarmd"; then
 		echo "disarmd did not begin to watch:"
 		cat /tmp/disarmd.log
 		exit 3
@@ -45,22 +50,12 @@ start_disarmd() {
 }
 
 # Adds the verdicts that are new to $lines and counts them in $verdicts.
-verdict_line=''
+part=''
 take_verdicts() {
-	while IFS= read -r line <&3 || { verdict_line=$verdict_line$line && false; }; do
-		line=$verdict_line$line verdict_line='' outcome=freed
-		case $line in
-		*' LEAK: module '*) verdict=leak ;;
-		*' CLEAN: module '*) verdict=clean ;;
-		*' INCONCLUSIVE: module '*) verdict=inconclusive record=$line ;;
-		*) continue ;;
-		esac
-		module=${line#*": module "}
-		case $line in *"its init failed"*) outcome=init-failed ;; esac
-		record=null
-		[ "$verdict" = clean ] || record=$(quoted "$line")
+	while IFS= read -r line <&3 || { part=$part$line && false; }; do
 		verdicts=$((verdicts + 1))
-		add '"event":"verdict","module":"'"${module%% *}"'","outcome":"'$outcome'","verdict":"'"$verdict"'","record":'"$record"
+		add '"event":"verdict","record":'"$part$line"
+		part=''
 	done
 }
 
@@ -71,14 +66,22 @@ start_tracing() {
 	: >/tmp/trace
 	exec 4</tmp/trace
 	echo 1 >$tracing/events/module/module_free/enable
+	for event in timer hrtimer; do
+		echo "function >= $module_space || $event >= $module_space" >$tracing/events/timer/${event}_start/filter
+		echo 1 >$tracing/events/timer/${event}_start/enable
+	done
 	cat $tracing/trace_pipe >>/tmp/trace &
 }
 
-take_frees() {
+take_trace() {
 	while IFS= read -r line <&4; do
-		case $line in *module_free:*) ;; *) continue ;; esac
-		frees=$((frees + 1))
-		add '"event":"free","module":"'"${line##*module_free: }"'"'
+		case $line in
+		*timer_start:*) armed=$((armed + 1)) ;;
+		*module_free:*)
+			frees=$((frees + 1))
+			add '"event":"free","module":"'"${line##*module_free: }"'"'
+			;;
+		esac
 	done
 }
 
@@ -94,33 +97,32 @@ send() {
 	lines=''
 }
 
-# Unloads whatever is not in use, until nothing moves any more.
+# Unloads all modules, the newest first and so before those it needs, as often as that moves anything.
+# One rmmod for all of them: under emulation, starting it takes longer than what it does.
 unload_all() {
-	refused=' ' moved=yes
+	moved=yes
 	while [ -n "$moved" ]; do
-		moved=''
-		while read -r module _ references users _; do
-			[ "$references" = 0 ] || continue
-			case $users in *permanent*) continue ;; esac
-			case $refused in *" $module "*) continue ;; esac
-			if $limit rmmod "$module" 2>/tmp/error; then
+		moved='' loaded=''
+		while read -r module _ _ users _; do
+			case $users in *permanent*) ;; *) loaded="$loaded $module" ;; esac
+		done </proc/modules
+		[ -n "$loaded" ] || return
+		# shellcheck disable=SC2086 # one word for each
+		rmmod $loaded 2>/tmp/error
+		errors=$(cat /tmp/error)
+		for module in $loaded; do
+			case "$errors " in
+			*"Module $module is in use"*) ;;
+			*"'$module'"* | *" $module:"* | *" $module "*)
+				add '"event":"rmmod","module":"'"$module"'","error":'"$(quoted "$(sed -n "/'$module'/s/.*: //p" /tmp/error)")"
+				;;
+			*)
 				moved=yes unloads=$((unloads + 1))
 				add '"event":"rmmod","module":"'"$module"'","error":null'
-			else
-				refused="$refused$module "
-				add '"event":"rmmod","module":"'"$module"'","error":'"$(quoted "$(said "$?")")"
-			fi
-		done </proc/modules
+				;;
+			esac
+		done
 	done
-}
-
-# What a module tool that returned $1 has said last, without its own name and the module's.
-said() {
-	if [ "$1" = 137 ]; then
-		echo 'hung and was killed'
-	else
-		sed -n '$s/.*: //p' /tmp/error
-	fi
 }
 
 # Whether, and why, the module is still loaded.
@@ -139,7 +141,7 @@ reason_to_stay() {
 # What the kernel and disarmd still owe for the unloads that succeeded. A failed init has no unload of
 # ours to wait for; what is told of it may come in a later step.
 records_are_missing() {
-	take_frees
+	take_trace
 	[ "$watched" = unwatched ] || take_verdicts
 	[ "$frees" -lt "$unloads" ] || { [ "$watched" = watched ] && [ "$verdicts" -lt "$frees" ]; }
 }
@@ -153,25 +155,30 @@ collect_records() {
 }
 
 sweep() {
-	name=$1 load=null frees=0 unloads=0 verdicts=0
+	name=$1 kind=$2 load=null frees=0 unloads=0 verdicts=0 armed=0
 	add '"event":"begin"'
 	send
-	$limit modprobe "$name" 2>/tmp/error || load=$(quoted "$(said "$?")")
+	modprobe "$name" 2>/tmp/error || load=$(quoted "$(sed -n '$s/.*: //p' /tmp/error)")
+	[ -z "$kind" ] || { ip link add name sweep0 type "$kind" && ip link set sweep0 up; } >/dev/null 2>&1
 	unload_all
+	if [ -e /sys/class/net/sweep0 ]; then
+		ip link del sweep0
+		unload_all
+	fi
 	collect_records
 	stays=$(reason_to_stay)
-	add '"event":"end","load":'"$load"',"stays":'"$([ -n "$stays" ] && quoted "$stays" || echo null)"
+	add '"event":"end","load":'"$load"',"stays":'"$([ -n "$stays" ] && quoted "$stays" || echo null)"',"armed":'"$armed"
 	send
 }
 
 lines=''
 start_tracing
 [ "$watched" = unwatched ] || start_disarmd
-while read -r name <&5; do
-	sweep "$name"
+while read -r name kind <&5; do
+	sweep "$name" "$kind"
 done 5<"$names"
 sleep 1
 collect_records
 send
-[ "$watched" = unwatched ] || grep -v '^[^ ]* debug ' /tmp/disarmd.log
+[ "$watched" = unwatched ] || cat /tmp/disarmd.log
 exit 0
