@@ -33,7 +33,7 @@ struct InventoryTimer {
     std::vector<Owner> owned_by;
     std::optional<std::chrono::nanoseconds> expires_in;
     // Since its module was freed; nothing where that was not seen, or it is loaded.
-    std::optional<std::chrono::nanoseconds> left_ago;
+    std::optional<std::chrono::nanoseconds> left_ago = std::nullopt;
 };
 
 struct ModuleTimers {

@@ -82,7 +82,15 @@ inline abi::pending_timer pending_in_kernel() {
     pending.owned_by = abi::OWNED_BY_CALLBACK | abi::OWNED_BY_OBJECT;
     pending.state = abi::PENDING_ARMED;
     pending.sources = abi::SOURCE_TRACKING;
-    set_text(pending.symbol, "m_cb [m]");
+    set_text(pending.symbol, "m_cb");
+    return pending;
+}
+
+// An hrtimer of module m, 1.5 ms before it fires.
+inline abi::pending_timer pending_hrtimer_in_kernel() {
+    auto pending = pending_in_kernel();
+    pending.kind = abi::TIMER_KIND_HRTIMER;
+    pending.expires = 10'001'500'000;
     return pending;
 }
 
@@ -97,7 +105,8 @@ inline abi::unload_record unload_in_kernel() {
     record.pid = 42;
     record.complete = 1;
     record.verdict = abi::VERDICT_CLEAN;
-    record.ranges[0] = {module_base, 0x4000};
+    record.live_ns = 1'001'000'000;
+    record.memory.ranges[0] = {module_base, 0x4000};
     set_text(record.comm, "rmmod");
     set_text(record.module, "m");
     return record;
@@ -180,7 +189,7 @@ inline Unload not_unloaded() {
 // A module that was loaded before anyone watched, with one range.
 inline LoadedModule loaded_module(std::string_view name, std::uint64_t start, std::uint64_t size) {
     LoadedModule module{start, {}};
-    module.instance.ranges[0] = {start, size};
+    module.instance.memory.ranges[0] = {start, size};
     set_text(module.instance.name, name);
     return module;
 }

@@ -80,5 +80,13 @@ TEST(AddressText, always_has_16_digits) {
     EXPECT_EQ(address_text(UINT64_MAX), "0xffffffffffffffff");
 }
 
+TEST(ColumnsText, lines_cells_up_and_leaves_the_last_as_it_is) {
+    EXPECT_EQ(columns_text({{"a", "bb", "c"}, {"long", "", "d e"}, {"", "", ""}}), "a     bb  c\n"
+                                                                                   "long      d e\n"
+                                                                                   "          \n");
+    EXPECT_EQ(columns_text({}), "");
+    EXPECT_EQ(columns_text({{"one"}, {}}), "one\n\n");
+}
+
 } // namespace
 } // namespace disarmd

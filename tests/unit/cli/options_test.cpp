@@ -66,6 +66,55 @@ TEST(ParseOptions, list_takes_a_module_and_json) {
     EXPECT_TRUE(full.json);
 }
 
+TEST(ParseOptions, list_takes_orphans) {
+    EXPECT_FALSE(parsed<ListOptions>({"list"}).orphans);
+    const auto orphans = parsed<ListOptions>({"list", "--orphans", "--json"});
+    EXPECT_TRUE(orphans.orphans);
+    EXPECT_TRUE(orphans.json);
+    EXPECT_EQ(error_of({"list", "--orphans", "--module", "m"}),
+              "--orphans are of no module: leave --module out (see disarmd --help)");
+    EXPECT_THAT(error_of({"--orphans"}), HasSubstr("--orphans"));
+    EXPECT_THAT(error_of({"doctor", "--orphans"}), HasSubstr("--orphans"));
+}
+
+TEST(ParseOptions, every_command_takes_a_backend) {
+    for (const auto backend : {Backend::automatic, Backend::tracepoint, Backend::kprobe}) {
+        const std::string word(name_of(backend));
+        EXPECT_EQ(parsed<WatchUnloadOptions>({"--watch-unload", "m", "--probe-backend", word}).backend,
+                  backend);
+        EXPECT_EQ(parsed<ListOptions>({"list", "--probe-backend", word}).backend, backend);
+        EXPECT_EQ(parsed<DoctorOptions>({"doctor", "--probe-backend=" + word}).backend, backend);
+        EXPECT_EQ(parsed<RunOptions>({"run", "--probe-backend", word}).backend, backend);
+        EXPECT_EQ(parsed<RunOptions>({"--probe-backend", word}).backend, backend);
+        EXPECT_EQ(parsed<ListOptions>({"--probe-backend", word, "list"}).backend, backend);
+    }
+}
+
+TEST(ParseOptions, without_a_backend_the_configuration_decides_for_the_service) {
+    EXPECT_EQ(parsed<RunOptions>({"run"}).backend, std::nullopt);
+    EXPECT_EQ(parsed<ListOptions>({"list"}).backend, Backend::automatic);
+    EXPECT_EQ(parsed<WatchUnloadOptions>({"--watch-unload", "m"}).backend, Backend::automatic);
+    EXPECT_EQ(parsed<DoctorOptions>({"doctor"}).backend, Backend::automatic);
+}
+
+TEST(ParseOptions, another_word_is_no_backend) {
+    for (const Arguments& arguments : {Arguments{"--probe-backend", "fentry"},
+                                       {"list", "--probe-backend", "fentry"},
+                                       {"--watch-unload", "m", "--probe-backend", "fentry"}})
+        EXPECT_EQ(error_of(arguments),
+                  "--probe-backend must be auto, tracepoint or kprobe, not \"fentry\" (see disarmd --help)");
+    EXPECT_THAT(error_of({"doctor", "--probe-backend", "k\n"}), HasSubstr("\"k\\x0a\""));
+    EXPECT_THAT(error_of({"doctor", "--probe-backend", ""}), HasSubstr("not \"\""));
+    EXPECT_THAT(error_of({"doctor", "--probe-backend"}), HasSubstr("--probe-backend"));
+}
+
+TEST(ParseOptions, there_is_one_backend) {
+    EXPECT_EQ(error_of({"--probe-backend", "kprobe", "list", "--probe-backend", "kprobe"}),
+              "--probe-backend was given twice (see disarmd --help)");
+    EXPECT_THAT(error_of({"list", "--probe-backend", "kprobe", "--probe-backend", "auto"}),
+                HasSubstr("--probe-backend"));
+}
+
 TEST(ParseOptions, doctor_takes_json) {
     EXPECT_FALSE(parsed<DoctorOptions>({"doctor"}).json);
     EXPECT_TRUE(parsed<DoctorOptions>({"doctor", "--json"}).json);
@@ -221,8 +270,9 @@ TEST(ParseOptions, help_tells_the_exit_codes) {
 
 TEST(ParseOptions, help_names_every_command_and_option) {
     const auto text = parsed<PrintOptions>({"--help"}).text;
-    for (const std::string word : {"run", "list", "doctor", "--watch-unload", "--timeout", "--json",
-                                   "--config", "--verbose", "--version", "--help"})
+    for (const std::string word :
+         {"run", "list", "doctor", "--watch-unload", "--timeout", "--json", "--config", "--verbose",
+          "--version", "--help", "--probe-backend", "--orphans"})
         EXPECT_THAT(text, HasSubstr(word));
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/config.h"
 
+#include <cstdint>
 #include <filesystem>
 #include <ostream>
 
@@ -17,21 +18,95 @@ using testing::Optional;
 using testing::StartsWith;
 
 TEST(ParseConfig, of_nothing_has_the_defaults) {
-    for (const std::string_view text : {"", "\n\n", "# a comment\n", "[sinks]\n"}) {
+    for (const std::string_view text : {"", "\n\n", "# a comment\n", "[sinks]\n", "[limits]\n"}) {
         const auto config = parse_config(text, "c.toml");
         ASSERT_TRUE(config) << config.error().text();
         EXPECT_TRUE(config->sinks.kmsg) << text;
         EXPECT_EQ(config->sinks.json_file, std::nullopt) << text;
+        EXPECT_EQ(config->sinks.unloads_file, std::nullopt) << text;
+        EXPECT_EQ(config->probe.backend, Backend::automatic) << text;
+        EXPECT_EQ(config->probe.armed_timers, ProbeSettings{}.armed_timers) << text;
+        EXPECT_EQ(config->probe.unloads, ProbeSettings{}.unloads) << text;
+        EXPECT_EQ(config->probe.scan_steps, ProbeSettings{}.scan_steps) << text;
     }
 }
 
 TEST(ParseConfig, takes_every_key) {
-    const auto config =
-        parse_config("[sinks]\nkmsg = false\njson_file = \"/var/log/disarmd.json\"\n", "c.toml");
+    const auto config = parse_config(R"(
+probe_backend = "kprobe"
+[limits]
+armed_timers = 1000
+unloads = 64
+scan_steps = 100_000
+[sinks]
+kmsg = false
+json_file = "/var/log/disarmd.json"
+unloads_file = "/var/log/unloads.json"
+)",
+                                     "c.toml");
     ASSERT_TRUE(config) << config.error().text();
     EXPECT_FALSE(config->sinks.kmsg);
     EXPECT_THAT(config->sinks.json_file, Optional(std::string("/var/log/disarmd.json")));
+    EXPECT_THAT(config->sinks.unloads_file, Optional(std::string("/var/log/unloads.json")));
+    EXPECT_EQ(config->probe.backend, Backend::kprobe);
+    EXPECT_EQ(config->probe.armed_timers, 1000U);
+    EXPECT_EQ(config->probe.unloads, 64U);
+    EXPECT_EQ(config->probe.scan_steps, 100'000U);
 }
+
+TEST(ParseConfig, takes_every_backend) {
+    for (const auto backend : {Backend::automatic, Backend::tracepoint, Backend::kprobe}) {
+        const auto config =
+            parse_config("probe_backend = \"" + std::string(name_of(backend)) + "\"\n", "c.toml");
+        ASSERT_TRUE(config) << config.error().text();
+        EXPECT_EQ(config->probe.backend, backend);
+        EXPECT_EQ(backend_named(name_of(backend)), backend);
+    }
+    for (const std::string_view word : {"", "Auto", "fentry", "auto ", "kprobes"})
+        EXPECT_EQ(backend_named(word), std::nullopt) << word;
+}
+
+struct LimitCase {
+    std::string_view key;
+    std::uint32_t ProbeSettings::*member;
+    std::uint32_t least;
+    std::uint32_t most;
+
+    friend void PrintTo(const LimitCase& value, std::ostream* out) { *out << value.key; }
+};
+
+class Limit : public testing::TestWithParam<LimitCase> {};
+
+TEST_P(Limit, is_taken_within_its_range_alone) {
+    const auto& limit = GetParam();
+    const auto parse = [&](std::int64_t value) {
+        return parse_config("[limits]\n" + std::string(limit.key) + " = " + std::to_string(value) + "\n",
+                            "c.toml");
+    };
+    for (const auto value : {limit.least, limit.least + 1, limit.most}) {
+        const auto config = parse(value);
+        ASSERT_TRUE(config) << config.error().text();
+        EXPECT_EQ(config->probe.*limit.member, value);
+    }
+    for (const std::int64_t value :
+         {std::int64_t{limit.least} - 1, std::int64_t{limit.most} + 1, std::int64_t{-1},
+          std::int64_t{0x100000000} + limit.least, std::int64_t{INT64_MAX}, std::int64_t{INT64_MIN}}) {
+        const auto config = parse(value);
+        ASSERT_FALSE(config) << value;
+        EXPECT_EQ(config.error().code(), EINVAL);
+        EXPECT_EQ(config.error().text(), "c.toml:2: limits." + std::string(limit.key) +
+                                             " must be a whole number from " + std::to_string(limit.least) +
+                                             " to " + std::to_string(limit.most));
+    }
+    EXPECT_GE(ProbeSettings{}.*limit.member, limit.least) << "the default must be allowed too";
+    EXPECT_LE(ProbeSettings{}.*limit.member, limit.most);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    keys, Limit,
+    testing::Values(LimitCase{"armed_timers", &ProbeSettings::armed_timers, 64, 4'194'304},
+                    LimitCase{"unloads", &ProbeSettings::unloads, 1, 4096},
+                    LimitCase{"scan_steps", &ProbeSettings::scan_steps, 1000, 8'388'608}));
 
 TEST(ParseConfig, keeps_the_defaults_of_keys_that_are_not_given) {
     const auto config = parse_config("sinks.json_file = \"x\"\n", "c.toml");
@@ -69,6 +144,17 @@ INSTANTIATE_TEST_SUITE_P(
         RefusedCase{"[sinks]\n\njson_file = true\n", "c.toml:3: sinks.json_file must be a string"},
         RefusedCase{"[sinks]\njson_file = [\"a\"]\n", "c.toml:2: sinks.json_file must be a string"},
         RefusedCase{"\n\nsinks = 1\n", "c.toml:3: sinks must be a table: [sinks]"},
+        RefusedCase{"[sinks]\nunloads_file = 1\n", "c.toml:2: sinks.unloads_file must be a string"},
+        RefusedCase{"limits = 1\n", "c.toml:1: limits must be a table: [limits]"},
+        RefusedCase{"\n[limits]\ntimers = 1\n", "c.toml:3: unknown key limits.timers"},
+        RefusedCase{"[limits]\nunloads = 1.5\n",
+                    "c.toml:2: limits.unloads must be a whole number from 1 to 4096"},
+        RefusedCase{"[limits]\nunloads = \"8\"\n",
+                    "c.toml:2: limits.unloads must be a whole number from 1 to 4096"},
+        RefusedCase{"\nprobe_backend = \"fentry\"\n",
+                    "c.toml:2: probe_backend must be auto, tracepoint or kprobe, in quotes"},
+        RefusedCase{"probe_backend = true\n",
+                    "c.toml:1: probe_backend must be auto, tracepoint or kprobe, in quotes"},
         RefusedCase{"[[sinks]]\nkmsg = true\n", "c.toml:1: sinks must be a table: [sinks]"}));
 
 class UnreadableConfig : public testing::TestWithParam<RefusedCase> {};

@@ -175,14 +175,28 @@ TEST(ToLine, leaves_valid_utf8_alone) {
 TEST(InventoryJson, lists_modules_and_orphans_apart) {
     const InventoryTimer timer{TimerKind::timer, test::timer_address, test::callback_address,
                                "m_cb [m]",       {Owner::callback},   1500us};
-    const InventoryTimer orphan{TimerKind::delayed_work, 0x10, 0x20, "0x0000000000000020", {}, std::nullopt};
+    const InventoryTimer orphan{
+        TimerKind::kthread_delayed_work, 0x10, 0x20, "0x0000000000000020", {}, std::nullopt, 2500ms};
     EXPECT_EQ(
         to_line(to_json(std::vector<ModuleTimers>{{"m", {timer}}, {"", {orphan}}})),
         R"({"schema":1,"modules":[{"module":"m","timers":[{"kind":"timer","timer":"0xffffffffc0a03040",)"
         R"("callback":"0xffffffffc0a01000","symbol":"m_cb [m]","owned_by":["callback"],)"
-        R"("expires_in_ms":1.5}]}],"orphans":[{"kind":"delayed_work","timer":"0x0000000000000010",)"
+        R"("expires_in_ms":1.5}]}],"orphans":[{"kind":"kthread_delayed_work","timer":"0x0000000000000010",)"
         R"("callback":"0x0000000000000020","symbol":"0x0000000000000020","owned_by":[],)"
-        R"("expires_in_ms":null}]})");
+        R"("expires_in_ms":null,"left_ago_ms":2500.0}]})");
+}
+
+TEST(InventoryJson, of_orphans_alone_has_nothing_else) {
+    const InventoryTimer orphan{TimerKind::hrtimer, 0x10, 0x20, "0x0000000000000020", {}, 1500us, 2s};
+    auto older = orphan;
+    older.left_ago.reset();
+    EXPECT_EQ(to_line(orphans_to_json({orphan, older})),
+              R"({"schema":1,"orphans":[{"kind":"hrtimer","timer":"0x0000000000000010",)"
+              R"("callback":"0x0000000000000020","symbol":"0x0000000000000020","owned_by":[],)"
+              R"("expires_in_ms":1.5,"left_ago_ms":2000.0},{"kind":"hrtimer","timer":"0x0000000000000010",)"
+              R"("callback":"0x0000000000000020","symbol":"0x0000000000000020","owned_by":[],)"
+              R"("expires_in_ms":1.5,"left_ago_ms":null}]})");
+    EXPECT_EQ(to_line(orphans_to_json({})), R"({"schema":1,"orphans":[]})");
 }
 
 TEST(InventoryJson, of_nothing_has_empty_lists) {

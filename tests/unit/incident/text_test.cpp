@@ -252,5 +252,15 @@ TEST(Table, escapes_names) {
     EXPECT_THAT(table, HasSubstr("\n" + escaped + "  timer  1.0 s     " + escaped + "  callback\n"));
 }
 
+TEST(OrphanTable, tells_the_addresses_and_since_when) {
+    const InventoryTimer orphan{
+        TimerKind::hrtimer, test::timer_address, test::callback_address, "-", {}, 1500us, 2min};
+    const InventoryTimer older{TimerKind::kthread_delayed_work, 0x10, 0x20, "-", {}, std::nullopt};
+    EXPECT_EQ(to_orphan_table({orphan, older}),
+              "KIND                  FIRES IN  TIMER               CALLBACK            LEFT AGO\n"
+              "hrtimer               1.5 ms    0xffffffffc0a03040  0xffffffffc0a01000  120.0 s\n"
+              "kthread_delayed_work  unknown   0x0000000000000010  0x0000000000000020  unknown\n");
+}
+
 } // namespace
 } // namespace disarmd

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernel/symbols.h"
 
+#include <set>
 #include <sstream>
 
 #include <gmock/gmock.h>
@@ -15,7 +16,7 @@ using testing::Optional;
 using testing::Pair;
 using testing::UnorderedElementsAre;
 
-CoreSymbols parse(const std::string& kallsyms, const std::vector<std::string_view>& names) {
+CoreSymbols parse(const std::string& kallsyms, const std::set<std::string>& names) {
     std::istringstream lines(kallsyms);
     return CoreSymbols::parse(lines, names);
 }

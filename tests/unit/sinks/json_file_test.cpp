@@ -16,6 +16,8 @@ namespace {
 using testing::HasSubstr;
 using testing::MatchesRegex;
 
+constexpr auto incidents = JsonFileSink::Content::incidents;
+
 // The documents of a file, one a line; the time, which differs, is checked and taken out.
 std::vector<nlohmann::ordered_json> documents_in(const std::string& path) {
     const auto text = test::content_of(path);
@@ -35,7 +37,7 @@ std::vector<nlohmann::ordered_json> documents_in(const std::string& path) {
 TEST(JsonFileSink, writes_one_document_a_line) {
     const test::TemporaryFolder folder;
     const auto path = folder.file("incidents.json");
-    auto sink = JsonFileSink::open(path);
+    auto sink = JsonFileSink::open(path, incidents);
     ASSERT_TRUE(sink) << sink.error().text();
     EXPECT_EQ((*sink)->name(), "json_file");
     EXPECT_TRUE(std::filesystem::exists(path)) << "opening tries the file";
@@ -47,11 +49,38 @@ TEST(JsonFileSink, writes_one_document_a_line) {
     EXPECT_EQ(documents[1], to_json(test::inconclusive_unload()));
 }
 
+TEST(JsonFileSink, of_incidents_leaves_out_what_was_clean) {
+    const test::TemporaryFolder folder;
+    const auto sink = JsonFileSink::open(folder.file("incidents.json"), incidents);
+    ASSERT_TRUE(sink) << sink.error().text();
+    EXPECT_TRUE((*sink)->takes(test::leaking_unload()));
+    EXPECT_TRUE((*sink)->takes(test::inconclusive_unload()));
+    EXPECT_FALSE((*sink)->takes(test::clean_unload()));
+}
+
+TEST(JsonFileSink, of_every_unload_takes_all_verdicts_and_writes_the_same_documents) {
+    const test::TemporaryFolder folder;
+    const auto path = folder.file("unloads.json");
+    const auto sink = JsonFileSink::open(path, JsonFileSink::Content::every_unload);
+    ASSERT_TRUE(sink) << sink.error().text();
+    EXPECT_EQ((*sink)->name(), "unloads_file");
+    const std::vector<Unload> unloads{test::clean_unload(), test::leaking_unload(),
+                                      test::inconclusive_unload()};
+    for (const auto& unload : unloads) {
+        EXPECT_TRUE((*sink)->takes(unload));
+        ASSERT_TRUE((*sink)->write(unload));
+    }
+    const auto documents = documents_in(path);
+    ASSERT_EQ(documents.size(), unloads.size());
+    for (std::size_t i = 0; i < unloads.size(); ++i)
+        EXPECT_EQ(documents[i], to_json(unloads[i]));
+}
+
 TEST(JsonFileSink, keeps_what_the_file_held) {
     const test::TemporaryFolder folder;
     const auto path = folder.file("incidents.json");
     for (int run = 0; run < 2; ++run) {
-        auto sink = JsonFileSink::open(path);
+        auto sink = JsonFileSink::open(path, incidents);
         ASSERT_TRUE(sink) << sink.error().text();
         ASSERT_TRUE((*sink)->write(test::leaking_unload()));
     }
@@ -61,7 +90,7 @@ TEST(JsonFileSink, keeps_what_the_file_held) {
 TEST(JsonFileSink, writes_to_a_new_file_after_the_old_one_was_rotated) {
     const test::TemporaryFolder folder;
     const auto path = folder.file("incidents.json");
-    auto sink = JsonFileSink::open(path);
+    auto sink = JsonFileSink::open(path, incidents);
     ASSERT_TRUE(sink) << sink.error().text();
     ASSERT_TRUE((*sink)->write(test::leaking_unload()));
     std::filesystem::rename(path, folder.file("incidents.json.1"));
@@ -76,7 +105,7 @@ TEST(JsonFileSink, writes_to_a_new_file_after_the_old_one_was_rotated) {
 
 TEST(JsonFileSink, creates_a_file_that_others_cant_read) {
     const test::TemporaryFolder folder;
-    ASSERT_TRUE(JsonFileSink::open(folder.file("incidents.json")));
+    ASSERT_TRUE(JsonFileSink::open(folder.file("incidents.json"), incidents));
     const auto permissions = std::filesystem::status(folder.file("incidents.json")).permissions();
     EXPECT_EQ(permissions & std::filesystem::perms::others_all, std::filesystem::perms::none);
     EXPECT_EQ(permissions & std::filesystem::perms::owner_all,
@@ -87,7 +116,7 @@ TEST(JsonFileSink, a_line_stays_a_line_whatever_the_names) {
     const test::TemporaryFolder folder;
     auto unload = test::leaking_unload();
     unload.module = "m\n\xff";
-    auto sink = JsonFileSink::open(folder.file("incidents.json"));
+    auto sink = JsonFileSink::open(folder.file("incidents.json"), incidents);
     ASSERT_TRUE(sink) << sink.error().text();
     ASSERT_TRUE((*sink)->write(unload));
     const auto documents = documents_in(folder.file("incidents.json"));
@@ -98,7 +127,7 @@ TEST(JsonFileSink, a_line_stays_a_line_whatever_the_names) {
 TEST(JsonFileSink, cant_be_opened_where_there_is_no_folder) {
     const test::TemporaryFolder folder;
     const auto path = folder.file("absent/incidents.json");
-    const auto sink = JsonFileSink::open(path);
+    const auto sink = JsonFileSink::open(path, incidents);
     ASSERT_FALSE(sink);
     EXPECT_EQ(sink.error().code(), ENOENT);
     EXPECT_EQ(sink.error().text(), "opening " + path + ": No such file or directory");
@@ -108,7 +137,7 @@ TEST(JsonFileSink, says_so_when_the_folder_has_gone_since) {
     const test::TemporaryFolder folder;
     std::filesystem::create_directory(folder.file("log"));
     const auto path = folder.file("log/incidents.json");
-    auto sink = JsonFileSink::open(path);
+    auto sink = JsonFileSink::open(path, incidents);
     ASSERT_TRUE(sink) << sink.error().text();
     std::filesystem::remove_all(folder.file("log"));
     const auto written = (*sink)->write(test::leaking_unload());
@@ -118,7 +147,7 @@ TEST(JsonFileSink, says_so_when_the_folder_has_gone_since) {
 }
 
 TEST(JsonFileSink, says_so_when_the_device_is_full) {
-    auto sink = JsonFileSink::open("/dev/full");
+    auto sink = JsonFileSink::open("/dev/full", incidents);
     ASSERT_TRUE(sink) << sink.error().text();
     const auto written = (*sink)->write(test::leaking_unload());
     ASSERT_FALSE(written);

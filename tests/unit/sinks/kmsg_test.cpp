@@ -40,6 +40,14 @@ TEST(KmsgSink, writes_what_may_be_a_leak_as_a_warning) {
               "unloaded by rmmod (pid 42) in 1.5 ms\n");
 }
 
+TEST(KmsgSink, takes_incidents_alone) {
+    const auto sink = KmsgSink::open("/dev/null");
+    ASSERT_TRUE(sink) << sink.error().text();
+    EXPECT_TRUE((*sink)->takes(test::leaking_unload()));
+    EXPECT_TRUE((*sink)->takes(test::inconclusive_unload()));
+    EXPECT_FALSE((*sink)->takes(test::clean_unload()));
+}
+
 // LOG_LINE_MAX (kernel/printk/printk.c) is 1024 less a prefix of up to 48.
 TEST(KmsgSink, writes_no_more_than_the_kernel_takes_and_in_one_line) {
     auto unload = test::leaking_unload();

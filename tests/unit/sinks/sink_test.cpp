@@ -32,6 +32,22 @@ TEST(OpenSinks, opens_the_json_file) {
     EXPECT_FALSE(test::content_of(*config.json_file).empty());
 }
 
+TEST(OpenSinks, opens_the_file_of_every_unload_beside_it) {
+    const test::TemporaryFolder folder;
+    auto config = without_kmsg();
+    config.json_file = folder.file("incidents.json");
+    config.unloads_file = folder.file("unloads.json");
+    const auto sinks = open_sinks(config);
+    ASSERT_TRUE(sinks) << sinks.error().text();
+    ASSERT_EQ(sinks->size(), 2U);
+    EXPECT_EQ((*sinks)[0]->name(), "json_file");
+    EXPECT_EQ((*sinks)[1]->name(), "unloads_file");
+    EXPECT_FALSE((*sinks)[0]->takes(test::clean_unload()));
+    EXPECT_TRUE((*sinks)[1]->takes(test::clean_unload()));
+    config.unloads_file = folder.file("absent/unloads.json");
+    EXPECT_FALSE(open_sinks(config));
+}
+
 TEST(OpenSinks, fails_at_once_where_a_sink_cant_be_opened) {
     const test::TemporaryFolder folder;
     auto config = without_kmsg();

@@ -16,14 +16,14 @@ using test::loaded_module;
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-constexpr WheelClock clock_at_1000{1000, 4ms};
+constexpr KernelClocks clocks_at_1000{1000, 4ms, 50'000'000'000};
 constexpr std::uint64_t m_start = 0xffffffffc0a00000;
 constexpr std::uint64_t n_start = 0xffffffffc0b00000;
 constexpr std::uint64_t size = 0x4000;
 
 std::vector<ModuleTimers> inventory_of(const std::vector<LoadedModule>& modules,
                                        const std::vector<ArmedTimer>& timers) {
-    return take_inventory(modules, timers, {}, clock_at_1000);
+    return take_inventory(modules, timers, {}, clocks_at_1000);
 }
 
 std::vector<std::string> modules_in(const std::vector<ModuleTimers>& inventory) {
@@ -41,7 +41,7 @@ TEST(TakeInventory, of_nothing_is_empty) {
 TEST(TakeInventory, describes_a_timer_whole) {
     const auto inventory = take_inventory({loaded_module("m", m_start, size)},
                                           {armed_timer(m_start + 0x3000, m_start + 0x100, 1250)},
-                                          {{m_start + 0x100, "m_cb [m]"}}, clock_at_1000);
+                                          {{m_start + 0x100, "m_cb [m]"}}, clocks_at_1000);
     ASSERT_THAT(modules_in(inventory), ElementsAre("m"));
     ASSERT_EQ(inventory.front().timers.size(), 1U);
     const auto& timer = inventory.front().timers.front();
@@ -56,7 +56,7 @@ TEST(TakeInventory, describes_a_timer_whole) {
 TEST(TakeInventory, names_a_callback_without_a_symbol_by_its_address) {
     const auto inventory =
         take_inventory({loaded_module("m", m_start, size)}, {armed_timer(heap_address, m_start)},
-                       {{m_start + 1, "other [m]"}}, clock_at_1000);
+                       {{m_start + 1, "other [m]"}}, clocks_at_1000);
     EXPECT_EQ(inventory.front().timers.front().symbol, "0xffffffffc0a00000");
 }
 
@@ -117,7 +117,7 @@ TEST(TakeInventory, a_module_without_ranges_owns_nothing) {
 TEST(TakeInventory, looks_into_every_range) {
     auto module = loaded_module("m", m_start, size);
     for (std::uint64_t i = 1; i < DISARMD_MODULE_RANGES; ++i)
-        module.instance.ranges[i] = {m_start + i * 0x10000, size};
+        module.instance.memory.ranges[i] = {m_start + i * 0x10000, size};
     for (std::uint64_t i = 0; i < DISARMD_MODULE_RANGES; ++i)
         EXPECT_THAT(
             modules_in(inventory_of({module}, {armed_timer(heap_address, m_start + i * 0x10000 + 8)})),
@@ -163,7 +163,7 @@ TEST(TakeInventory, sorts_timers_soonest_first_everywhere) {
 
 TEST(TakeInventory, tells_no_expiry_where_the_tick_is_unknown) {
     const auto inventory = take_inventory({loaded_module("m", m_start, size)},
-                                          {armed_timer(heap_address, m_start, 3000)}, {}, {1000, 0ns});
+                                          {armed_timer(heap_address, m_start, 3000)}, {}, {1000, 0ns, 0});
     EXPECT_EQ(inventory.front().timers.front().expires_in, std::nullopt);
 }
 
@@ -186,13 +186,14 @@ TEST(TakeInventory, reads_no_further_than_a_name_that_has_no_nul) {
         ElementsAre(name));
 }
 
-// Addresses are reused: a timer that the record of an unload names belongs to the module that is gone.
+// Addresses are reused: what the record of an unload names belongs to the module that is gone.
 TEST(TakeInventory, does_not_charge_an_orphan_to_a_later_module_at_the_same_address) {
     auto module = loaded_module("later", m_start, size);
     module.instance.loaded_ns = 5'000;
     auto orphan = armed_timer(m_start + 0x80, m_start + 0x40);
     orphan.state.armed_ns = 3'000;
     orphan.state.reported = 4'000;
+    orphan.state.orphaned = abi::OWNED_BY_CALLBACK | abi::OWNED_BY_OBJECT;
     auto own = armed_timer(m_start + 0x180, m_start + 0x40);
     own.state.armed_ns = 5'001;
     const auto inventory = inventory_of({module}, {orphan, own});
@@ -202,6 +203,99 @@ TEST(TakeInventory, does_not_charge_an_orphan_to_a_later_module_at_the_same_addr
     ASSERT_EQ(inventory[1].timers.size(), 1U);
     EXPECT_EQ(inventory[1].timers.front().timer, m_start + 0x80);
     EXPECT_THAT(inventory[1].timers.front().owned_by, IsEmpty());
+}
+
+TEST(TakeInventory, an_owner_that_is_gone_leaves_the_others) {
+    // Its callback's module was freed; its memory is another module's, which is loaded.
+    auto timer = armed_timer(n_start + 0x80, m_start + 0x40);
+    timer.state.armed_ns = 3'000;
+    timer.state.reported = 4'000;
+    timer.state.orphaned = abi::OWNED_BY_CALLBACK;
+    const auto inventory =
+        inventory_of({loaded_module("later", m_start, size), loaded_module("n", n_start, size)}, {timer});
+    ASSERT_THAT(modules_in(inventory), ElementsAre("n", ""));
+    EXPECT_THAT(inventory[0].timers.front().owned_by, ElementsAre(Owner::object));
+    EXPECT_EQ(inventory[0].timers.front().left_ago, std::nullopt);
+    EXPECT_THAT(inventory[1].timers.front().owned_by, IsEmpty());
+    EXPECT_EQ(inventory[1].timers.front().timer, n_start + 0x80) << "it still fires into freed memory";
+}
+
+TEST(TakeInventory, every_owner_goes_by_its_own_bit) {
+    struct Case {
+        unsigned kind;
+        unsigned orphaned;
+        std::vector<Owner> left;
+    };
+    const auto owners = [](const Case& tried) {
+        auto timer = armed_timer(m_start + 0x80, m_start + 0x40);
+        timer.state.armed_ns = 3'000;
+        timer.state.kind = static_cast<__u8>(tried.kind);
+        timer.state.orphaned = static_cast<__u8>(tried.orphaned);
+        return inventory_of({loaded_module("m", m_start, size)}, {timer}).front().timers.front().owned_by;
+    };
+    for (const auto& tried : {Case{abi::TIMER_KIND_TIMER, 0, {Owner::callback, Owner::object}},
+                              Case{abi::TIMER_KIND_TIMER, abi::OWNED_BY_OBJECT, {Owner::callback}},
+                              Case{abi::TIMER_KIND_HRTIMER, abi::OWNED_BY_CALLBACK, {Owner::object}},
+                              Case{abi::TIMER_KIND_DELAYED_WORK, abi::OWNED_BY_WORK, {Owner::object}},
+                              Case{abi::TIMER_KIND_KTHREAD_DELAYED_WORK, 0, {Owner::object, Owner::work}},
+                              Case{abi::TIMER_KIND_KTHREAD_DELAYED_WORK, abi::OWNED_BY_OBJECT, {Owner::work}},
+                              Case{abi::TIMER_KIND_TIMER, 0xff, {}}})
+        EXPECT_EQ(owners(tried), tried.left) << tried.kind << ", " << tried.orphaned;
+}
+
+TEST(TakeInventory, tells_since_when_an_orphan_is_one) {
+    auto orphan = armed_timer(heap_address, m_start + 0x40);
+    orphan.state.armed_ns = 3'000;
+    orphan.state.orphaned = abi::OWNED_BY_CALLBACK;
+    const auto left_ago = [&](std::uint64_t reported) {
+        orphan.state.reported = reported;
+        return inventory_of({}, {orphan}).front().timers.front().left_ago;
+    };
+    EXPECT_EQ(left_ago(48'000'000'000), 2s);
+    EXPECT_EQ(left_ago(50'000'000'000), 0s);
+    EXPECT_EQ(left_ago(50'000'000'001), 0s);
+    EXPECT_EQ(left_ago(0), std::nullopt) << "it was left before anyone watched";
+}
+
+TEST(TakeInventory, does_not_name_an_orphan_after_whoever_has_its_callbacks_address_now) {
+    auto orphan = armed_timer(heap_address, m_start + 0x40);
+    orphan.state.armed_ns = 3'000;
+    orphan.state.orphaned = abi::OWNED_BY_CALLBACK;
+    const auto symbol = [&] {
+        return take_inventory({}, {orphan}, {{m_start + 0x40, "later_cb [later]"}}, clocks_at_1000)
+            .front()
+            .timers.front()
+            .symbol;
+    };
+    EXPECT_EQ(symbol(), "0xffffffffc0a00040");
+    orphan.state.orphaned = abi::OWNED_BY_OBJECT;
+    EXPECT_EQ(symbol(), "later_cb [later]") << "the callback itself is not gone";
+}
+
+TEST(TakeInventory, tells_an_hrtimers_expiry_by_the_clock) {
+    auto hrtimer = armed_timer(heap_address, m_start, 50'000'250'000);
+    hrtimer.state.kind = abi::TIMER_KIND_HRTIMER;
+    const auto expires_in = [&](const KernelClocks& clocks) {
+        return take_inventory({loaded_module("m", m_start, size)}, {hrtimer}, {}, clocks)
+            .front()
+            .timers.front()
+            .expires_in;
+    };
+    EXPECT_EQ(expires_in(clocks_at_1000), 250us);
+    EXPECT_EQ(expires_in({0, 0ns, 50'000'000'000}), 250us) << "no tick is needed";
+    EXPECT_EQ(expires_in({0, 0ns, 60'000'000'000}), 0ns);
+}
+
+// The module was freed and reported, and loaded again at the same place; nobody armed the timer since.
+TEST(TakeInventory, a_find_of_the_first_scan_that_was_reported_goes_by_its_bits) {
+    auto module = loaded_module("later", m_start, size);
+    module.instance.loaded_ns = 5'000;
+    auto timer = armed_timer(m_start + 0x80, heap_address);
+    timer.state.reported = 4'000;
+    timer.state.orphaned = abi::OWNED_BY_OBJECT;
+    EXPECT_THAT(modules_in(inventory_of({module}, {timer})), ElementsAre(""));
+    timer.state.orphaned = abi::OWNED_BY_CALLBACK;
+    EXPECT_THAT(modules_in(inventory_of({module}, {timer})), ElementsAre("later", ""));
 }
 
 TEST(TakeInventory, does_not_charge_what_the_first_scan_found_to_a_module_loaded_since) {

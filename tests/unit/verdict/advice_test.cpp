@@ -62,14 +62,16 @@ TEST_P(AdvisedApi, waits_for_a_callback_that_is_running) {
             " instead of a delete that does not wait");
 }
 
-INSTANTIATE_TEST_SUITE_P(kinds, AdvisedApi,
-                         testing::Values(ApiCase{TimerKind::timer, true, "timer_shutdown_sync()"},
-                                         ApiCase{TimerKind::timer, false, "timer_delete_sync()"},
-                                         ApiCase{TimerKind::hrtimer, true, "hrtimer_cancel()"},
-                                         ApiCase{TimerKind::hrtimer, false, "hrtimer_cancel()"},
-                                         ApiCase{TimerKind::delayed_work, true, "cancel_delayed_work_sync()"},
-                                         ApiCase{TimerKind::delayed_work, false,
-                                                 "cancel_delayed_work_sync()"}));
+INSTANTIATE_TEST_SUITE_P(
+    kinds, AdvisedApi,
+    testing::Values(ApiCase{TimerKind::timer, true, "timer_shutdown_sync()"},
+                    ApiCase{TimerKind::timer, false, "timer_delete_sync()"},
+                    ApiCase{TimerKind::hrtimer, true, "hrtimer_cancel()"},
+                    ApiCase{TimerKind::hrtimer, false, "hrtimer_cancel()"},
+                    ApiCase{TimerKind::delayed_work, true, "cancel_delayed_work_sync()"},
+                    ApiCase{TimerKind::delayed_work, false, "cancel_delayed_work_sync()"},
+                    ApiCase{TimerKind::kthread_delayed_work, true, "kthread_cancel_delayed_work_sync()"},
+                    ApiCase{TimerKind::kthread_delayed_work, false, "kthread_cancel_delayed_work_sync()"}));
 
 TEST(Advise, names_every_mend_once_in_the_order_of_the_timers) {
     const auto advice = advise(with({pending(TimerKind::timer, Cause::never_deleted, "b"),

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "verdict/decode.h"
 
+#include <optional>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -18,6 +20,7 @@ TEST(KindOf, tells_the_kinds_apart) {
     EXPECT_EQ(kind_of(abi::TIMER_KIND_TIMER), TimerKind::timer);
     EXPECT_EQ(kind_of(abi::TIMER_KIND_HRTIMER), TimerKind::hrtimer);
     EXPECT_EQ(kind_of(abi::TIMER_KIND_DELAYED_WORK), TimerKind::delayed_work);
+    EXPECT_EQ(kind_of(abi::TIMER_KIND_KTHREAD_DELAYED_WORK), TimerKind::kthread_delayed_work);
     EXPECT_EQ(kind_of(255), TimerKind::timer);
 }
 
@@ -43,27 +46,62 @@ TEST(OwnersOf, takes_every_bit_for_itself) {
     EXPECT_THAT(owners_of(0xf8), IsEmpty());
 }
 
+// Of a timer_list.
+std::optional<nanoseconds> jiffies_to(std::uint64_t expires, std::uint64_t jiffies, nanoseconds tick) {
+    return time_to_expiry(TimerKind::timer, expires, {jiffies, tick, 77});
+}
+
 TEST(TimeToExpiry, is_the_distance_in_ticks) {
-    EXPECT_EQ(time_to_expiry(101'000, 100'000, 4ms), 4s);
-    EXPECT_EQ(time_to_expiry(100'001, 100'000, 1ms), 1ms);
+    EXPECT_EQ(jiffies_to(101'000, 100'000, 4ms), 4s);
+    EXPECT_EQ(jiffies_to(100'001, 100'000, 1ms), 1ms);
 }
 
 TEST(TimeToExpiry, of_a_timer_that_is_due_is_zero) {
-    EXPECT_EQ(time_to_expiry(100'000, 100'000, 4ms), 0ns);
-    EXPECT_EQ(time_to_expiry(99'999, 100'000, 4ms), 0ns);
-    EXPECT_EQ(time_to_expiry(0, 100'000, 4ms), 0ns);
+    EXPECT_EQ(jiffies_to(100'000, 100'000, 4ms), 0ns);
+    EXPECT_EQ(jiffies_to(99'999, 100'000, 4ms), 0ns);
+    EXPECT_EQ(jiffies_to(0, 100'000, 4ms), 0ns);
 }
 
 TEST(TimeToExpiry, goes_on_where_jiffies_wrap) {
-    EXPECT_EQ(time_to_expiry(5, UINT64_MAX - 4, 4ms), 40ms);
-    EXPECT_EQ(time_to_expiry(UINT64_MAX - 4, 5, 4ms), 0ns);
+    EXPECT_EQ(jiffies_to(5, UINT64_MAX - 4, 4ms), 40ms);
+    EXPECT_EQ(jiffies_to(UINT64_MAX - 4, 5, 4ms), 0ns);
 }
 
 // msecs_to_jiffies() of a negative time, a usual way to say "never", is MAX_JIFFY_OFFSET.
 TEST(TimeToExpiry, of_a_timer_armed_for_ever_is_as_long_as_can_be_told) {
     constexpr std::uint64_t max_jiffy_offset = (INT64_MAX >> 1) - 1;
-    EXPECT_EQ(time_to_expiry(100'000 + max_jiffy_offset, 100'000, 4ms), nanoseconds::max());
-    EXPECT_EQ(time_to_expiry(100'000 + std::uint64_t{INT64_MAX}, 100'000, 1ms), nanoseconds::max());
+    EXPECT_EQ(jiffies_to(100'000 + max_jiffy_offset, 100'000, 4ms), nanoseconds::max());
+    EXPECT_EQ(jiffies_to(100'000 + std::uint64_t{INT64_MAX}, 100'000, 1ms), nanoseconds::max());
+}
+
+TEST(TimeToExpiry, is_not_known_without_the_length_of_a_tick) {
+    EXPECT_EQ(jiffies_to(101'000, 100'000, 0ns), std::nullopt);
+    for (const auto kind : {TimerKind::timer, TimerKind::delayed_work, TimerKind::kthread_delayed_work})
+        EXPECT_EQ(time_to_expiry(kind, 101'000, {}), std::nullopt);
+}
+
+TEST(TimeToExpiry, of_works_is_in_ticks_too) {
+    for (const auto kind : {TimerKind::delayed_work, TimerKind::kthread_delayed_work})
+        EXPECT_EQ(time_to_expiry(kind, 101'000, {100'000, 4ms, 77}), 4s);
+}
+
+TEST(TimeToExpiry, of_an_hrtimer_is_in_nanoseconds_and_needs_no_tick) {
+    const auto ns_to = [](std::uint64_t expires, std::uint64_t now) {
+        return time_to_expiry(TimerKind::hrtimer, expires, {100'000, 0ns, now});
+    };
+    EXPECT_EQ(ns_to(5'000'000, 3'000'000), 2ms);
+    EXPECT_EQ(ns_to(3'000'000, 3'000'000), 0ns);
+    EXPECT_EQ(ns_to(2'999'999, 3'000'000), 0ns);
+    EXPECT_EQ(ns_to(0, 3'000'000), 0ns);
+    EXPECT_EQ(ns_to(UINT64_MAX, 3'000'000), 0ns) << "a ktime_t is signed: this one is past";
+    EXPECT_EQ(ns_to(INT64_MAX, 0), nanoseconds::max()) << "KTIME_MAX";
+}
+
+TEST(TimeBetween, is_zero_for_times_out_of_order) {
+    EXPECT_EQ(time_between(3, 5), 2ns);
+    EXPECT_EQ(time_between(5, 5), 0ns);
+    EXPECT_EQ(time_between(5, 3), 0ns);
+    EXPECT_EQ(time_between(UINT64_MAX, 0), 0ns);
 }
 
 TEST(TextOf, ends_at_the_first_nul) {

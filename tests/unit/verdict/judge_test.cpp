@@ -2,6 +2,8 @@
 #include "verdict/judge.h"
 
 #include <array>
+#include <map>
+#include <ostream>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -12,10 +14,14 @@ namespace disarmd {
 namespace {
 
 using namespace std::chrono_literals;
+using testing::AllOf;
+using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::StartsWith;
+
+const std::map<std::uint64_t, std::string> no_symbols;
 
 struct Gap {
     std::uint32_t bit;
@@ -24,19 +30,26 @@ struct Gap {
     std::string_view words;  // and has these in it
 };
 
+// In the order of their bits.
 constexpr std::array gaps_by_bit{
     Gap{abi::GAP_SCAN_MOVING, Gap::Of::scan, "scan: ", "kept changing"},
-    Gap{abi::GAP_SCAN_BOUND, Gap::Of::scan, "scan: ", "more timers than are walked"},
+    Gap{abi::GAP_SCAN_BOUND, Gap::Of::scan, "scan: ", "more to read than its bound"},
     Gap{abi::GAP_SCAN_EXPIRING, Gap::Of::scan, "scan: ", "being expired"},
     Gap{abi::GAP_SCAN_UNREADABLE, Gap::Of::scan, "scan: ", "could not be read"},
-    Gap{abi::GAP_TRACKING_LOST, Gap::Of::tracking, "tracking: ", "were lost"},
+    Gap{abi::GAP_TRACKING_LOST, Gap::Of::tracking, "tracking: ", "arms were lost"},
     Gap{abi::GAP_TRACKING_LATE, Gap::Of::tracking, "tracking: ", "began after the module was loaded"},
     Gap{abi::GAP_HOOKS, Gap::Of::verdict, "tracking: ", "not every hook was attached"},
-    Gap{abi::GAP_LOST_MEANWHILE, Gap::Of::verdict, "tracking: ", "while the module was being freed"},
+    Gap{abi::GAP_LOST_MEANWHILE, Gap::Of::verdict,
+        "tracking: ", "arms were lost while the module was being freed"},
     Gap{abi::GAP_UNCONFIRMED, Gap::Of::verdict, "tracking: ", "in motion"},
     Gap{abi::GAP_RANGES, Gap::Of::verdict, "the module's ", "memory ranges could not be read"},
+    Gap{abi::GAP_SCAN_ABSENT, Gap::Of::scan, "scan: ", "where this kernel keeps its timers is not known"},
+    Gap{abi::GAP_TRACKING_UNSURE, Gap::Of::tracking, "tracking: ", "by kprobes, which a kernel may skip"},
+    Gap{abi::GAP_TRACKING_UNREAD, Gap::Of::tracking, "tracking: ", "can't go through all tracked timers"},
+    Gap{abi::GAP_OVERRUN, Gap::Of::verdict, "tracking: ", "more timers were armed than are remembered"},
 };
 constexpr std::uint32_t all_gaps = (1U << gaps_by_bit.size()) - 1;
+static_assert(gaps_by_bit.back().bit == (all_gaps + 1) / 2, "every gap of the ABI is in the table");
 
 bool any(std::uint32_t gaps, Gap::Of of) {
     return std::ranges::any_of(gaps_by_bit,
@@ -48,6 +61,19 @@ bool any(std::uint32_t gaps, Gap::Of of) {
 bool may_be_clean(std::uint32_t gaps) {
     const bool source_whole = !any(gaps, Gap::Of::scan) || !any(gaps, Gap::Of::tracking);
     return source_whole && !any(gaps, Gap::Of::verdict);
+}
+
+// No gap, each alone, each with each other, all of them: what judge() adds to the rule,
+// of which every combination is tried, does not depend on more.
+std::vector<std::uint32_t> gap_samples() {
+    std::vector<std::uint32_t> samples{0, all_gaps};
+    for (const auto& first : gaps_by_bit) {
+        for (const auto& second : gaps_by_bit) {
+            if (first.bit <= second.bit)
+                samples.push_back(first.bit | second.bit);
+        }
+    }
+    return samples;
 }
 
 struct Missed {
@@ -94,7 +120,7 @@ TEST(VerdictOf, is_clean_only_where_nothing_can_have_escaped) {
 }
 
 TEST(Judge, a_clean_unload_has_every_field) {
-    const auto unload = judge(test::unload_in_kernel(), test::whole_coverage());
+    const auto unload = judge(test::unload_in_kernel(), test::whole_coverage(), no_symbols);
     EXPECT_EQ(unload.module, "m");
     EXPECT_EQ(unload.outcome, Outcome::freed);
     EXPECT_EQ(unload.verdict, Verdict::clean);
@@ -111,7 +137,7 @@ TEST(Judge, a_clean_unload_has_every_field) {
 }
 
 TEST(Judge, a_leak_has_every_field_of_the_timer) {
-    const auto unload = judge(test::leak_in_kernel(), test::whole_coverage());
+    const auto unload = judge(test::leak_in_kernel(), test::whole_coverage(), no_symbols);
     EXPECT_EQ(unload.module, "m");
     EXPECT_EQ(unload.outcome, Outcome::freed);
     EXPECT_EQ(unload.verdict, Verdict::leak);
@@ -142,14 +168,58 @@ TEST(Judge, a_leak_has_every_field_of_the_timer) {
 TEST(Judge, advises_what_the_kernel_has) {
     auto coverage = test::whole_coverage();
     coverage.has_timer_shutdown_sync = false;
-    EXPECT_THAT(judge(test::leak_in_kernel(), coverage).advice, StartsWith("call timer_delete_sync()"));
+    EXPECT_THAT(judge(test::leak_in_kernel(), coverage, no_symbols).advice,
+                StartsWith("call timer_delete_sync()"));
 }
 
+// The classes that the rule is made of, one by one.
+struct RuleCase {
+    std::string_view name;
+    std::uint32_t gaps;
+    std::uint32_t verdict;
+
+    friend void PrintTo(const RuleCase& value, std::ostream* out) { *out << value.name; }
+};
+
+class Rule : public testing::TestWithParam<RuleCase> {};
+
+TEST_P(Rule, holds) {
+    EXPECT_EQ(abi::verdict_of(0, GetParam().gaps), GetParam().verdict);
+    EXPECT_EQ(abi::verdict_of(1, GetParam().gaps), abi::VERDICT_LEAK);
+}
+
+constexpr std::uint32_t scan_gaps = abi::GAP_SCAN_MOVING | abi::GAP_SCAN_BOUND | abi::GAP_SCAN_EXPIRING |
+                                    abi::GAP_SCAN_UNREADABLE | abi::GAP_SCAN_ABSENT;
+constexpr std::uint32_t tracking_gaps =
+    abi::GAP_TRACKING_LOST | abi::GAP_TRACKING_LATE | abi::GAP_TRACKING_UNSURE | abi::GAP_TRACKING_UNREAD;
+
+INSTANTIATE_TEST_SUITE_P(
+    classes, Rule,
+    testing::Values(
+        RuleCase{"both sources whole", 0, abi::VERDICT_CLEAN},
+        RuleCase{"tracking whole, the scan broken in every way", scan_gaps, abi::VERDICT_CLEAN},
+        RuleCase{"the scan whole, tracking broken in every way", tracking_gaps, abi::VERDICT_CLEAN},
+        RuleCase{"kprobes, the scan whole", abi::GAP_TRACKING_UNSURE, abi::VERDICT_CLEAN},
+        RuleCase{"kprobes, and a scan that met an expiry", abi::GAP_TRACKING_UNSURE | abi::GAP_SCAN_EXPIRING,
+                 abi::VERDICT_INCONCLUSIVE},
+        RuleCase{"no scan on this kernel, tracking whole", abi::GAP_SCAN_ABSENT, abi::VERDICT_CLEAN},
+        RuleCase{"no scan on this kernel, arms lost", abi::GAP_SCAN_ABSENT | abi::GAP_TRACKING_LOST,
+                 abi::VERDICT_INCONCLUSIVE},
+        RuleCase{"tracked timers that can't be gone through, and a moving list",
+                 abi::GAP_TRACKING_UNREAD | abi::GAP_SCAN_MOVING, abi::VERDICT_INCONCLUSIVE},
+        RuleCase{"both sources broken", scan_gaps | tracking_gaps, abi::VERDICT_INCONCLUSIVE},
+        RuleCase{"a hook missing", abi::GAP_HOOKS, abi::VERDICT_INCONCLUSIVE},
+        RuleCase{"arms lost meanwhile", abi::GAP_LOST_MEANWHILE, abi::VERDICT_INCONCLUSIVE},
+        RuleCase{"a timer in motion", abi::GAP_UNCONFIRMED, abi::VERDICT_INCONCLUSIVE},
+        RuleCase{"no ranges", abi::GAP_RANGES, abi::VERDICT_INCONCLUSIVE},
+        RuleCase{"more arms meanwhile than are remembered", abi::GAP_OVERRUN, abi::VERDICT_INCONCLUSIVE},
+        RuleCase{"a gap that nobody knows", all_gaps + 1, abi::VERDICT_INCONCLUSIVE}));
+
 TEST(Judge, clean_is_a_promise) {
-    for (std::uint32_t gaps = 0; gaps <= all_gaps; ++gaps) {
+    for (const auto gaps : gap_samples()) {
         for (const auto& missed : missed_runs) {
             const bool clean = may_be_clean(gaps | missed.as_gaps());
-            const auto unload = judge(record_of(abi::verdict_of(0, gaps), gaps), missing(missed));
+            const auto unload = judge(record_of(abi::verdict_of(0, gaps), gaps), missing(missed), no_symbols);
             ASSERT_EQ(unload.verdict, clean ? Verdict::clean : Verdict::inconclusive)
                 << "gaps " << gaps << ", missed " << missed.runs << missed.lately;
             ASSERT_EQ(unload.why_inconclusive.empty(), clean)
@@ -159,9 +229,9 @@ TEST(Judge, clean_is_a_promise) {
 }
 
 TEST(Judge, a_leak_stays_a_leak_whatever_the_gaps) {
-    for (std::uint32_t gaps = 0; gaps <= all_gaps; ++gaps) {
+    for (const auto gaps : gap_samples()) {
         for (const auto& missed : missed_runs) {
-            const auto unload = judge(record_of(abi::VERDICT_LEAK, gaps), missing(missed));
+            const auto unload = judge(record_of(abi::VERDICT_LEAK, gaps), missing(missed), no_symbols);
             ASSERT_EQ(unload.verdict, Verdict::leak) << "gaps " << gaps;
             ASSERT_THAT(unload.why_inconclusive, IsEmpty()) << "gaps " << gaps;
             ASSERT_EQ(unload.pending.size(), 1U) << "gaps " << gaps;
@@ -171,76 +241,123 @@ TEST(Judge, a_leak_stays_a_leak_whatever_the_gaps) {
 
 TEST(Judge, never_makes_clean_of_what_the_kernel_did_not_find_clean) {
     for (const std::uint32_t verdict : {std::uint32_t{abi::VERDICT_INCONCLUSIVE}, 3U, 255U, UINT32_MAX}) {
-        for (std::uint32_t gaps = 0; gaps <= all_gaps; ++gaps)
-            ASSERT_EQ(judge(record_of(verdict, gaps), test::whole_coverage()).verdict, Verdict::inconclusive)
-                << "verdict " << verdict << ", gaps " << gaps;
+        for (const auto gaps : gap_samples()) {
+            const auto unload = judge(record_of(verdict, gaps), test::whole_coverage(), no_symbols);
+            ASSERT_EQ(unload.verdict, Verdict::inconclusive) << "verdict " << verdict << ", gaps " << gaps;
+            ASSERT_FALSE(unload.why_inconclusive.empty()) << "verdict " << verdict << ", gaps " << gaps;
+        }
     }
 }
 
-TEST(Judge, a_hook_of_tracking_that_is_not_attached_is_a_gap) {
+TEST(Judge, names_the_hooks_of_tracking_that_are_not_attached) {
     auto coverage = test::whole_coverage();
     coverage.unattached_hooks = {"timer_start"};
-    const auto unload = judge(record_of(abi::VERDICT_CLEAN, 0), coverage);
+    const auto unload = judge(record_of(abi::VERDICT_CLEAN, 0), coverage, no_symbols);
     EXPECT_EQ(unload.verdict, Verdict::inconclusive);
-    EXPECT_THAT(unload.why_inconclusive, testing::Contains("tracking: timer_start is not attached"));
+    EXPECT_THAT(unload.why_inconclusive, ElementsAre("tracking: not attached: timer_start"));
     EXPECT_THAT(unload.sources, ElementsAre(Source::scan));
+    coverage.unattached_hooks = {"mod_timer", "hrtimer_start"};
+    EXPECT_THAT(judge(record_of(abi::VERDICT_CLEAN, 0), coverage, no_symbols).why_inconclusive,
+                ElementsAre("tracking: not attached: mod_timer, hrtimer_start"));
 }
 
-TEST(Judge, gives_one_reason_for_every_gap) {
+TEST(Judge, gives_one_reason_for_every_gap_that_spoils) {
     for (const auto& gap : gaps_by_bit) {
-        // Alone, a gap of one source does not make a verdict inconclusive; beside one of the ranges it does.
+        // One of each kind beside it, so that every gap spoils.
+        const auto beside = gap.of == Gap::Of::scan       ? abi::GAP_TRACKING_LATE
+                            : gap.of == Gap::Of::tracking ? abi::GAP_SCAN_MOVING
+                                                          : abi::verdict_gap{};
         const auto reasons =
-            judge(record_of(abi::VERDICT_INCONCLUSIVE, gap.bit | abi::GAP_RANGES), test::whole_coverage())
+            judge(record_of(abi::VERDICT_INCONCLUSIVE, gap.bit | beside), test::whole_coverage(), no_symbols)
                 .why_inconclusive;
-        ASSERT_EQ(reasons.size(), gap.bit == abi::GAP_RANGES ? 1U : 2U) << gap.words;
-        EXPECT_THAT(reasons.front(), StartsWith(std::string(gap.reason)));
-        EXPECT_THAT(reasons.front(), HasSubstr(std::string(gap.words)));
+        ASSERT_EQ(reasons.size(), beside == 0 ? 1U : 2U) << gap.words;
+        EXPECT_THAT(reasons,
+                    Contains(AllOf(StartsWith(std::string(gap.reason)), HasSubstr(std::string(gap.words)))));
     }
 }
 
-TEST(Judge, gives_all_reasons_at_once_and_names_the_hooks) {
+TEST(Judge, gives_no_reason_that_is_none) {
+    const auto reasons = [](std::uint32_t gaps) {
+        return judge(record_of(abi::verdict_of(0, gaps), gaps), test::whole_coverage(), no_symbols)
+            .why_inconclusive;
+    };
+    // Tracking alone is not sure, or the scan alone was disturbed: the other source stood for it.
+    EXPECT_THAT(reasons(abi::GAP_TRACKING_UNSURE), IsEmpty());
+    EXPECT_THAT(reasons(abi::GAP_TRACKING_UNSURE | abi::GAP_RANGES), ElementsAre(StartsWith("the module's")));
+    EXPECT_THAT(reasons(abi::GAP_SCAN_EXPIRING | abi::GAP_OVERRUN), ElementsAre(HasSubstr("remembered")));
+    EXPECT_THAT(reasons(abi::GAP_SCAN_EXPIRING | abi::GAP_TRACKING_UNSURE),
+                ElementsAre(StartsWith("scan: "), StartsWith("tracking: ")));
+}
+
+TEST(Judge, tells_what_it_knows_where_the_rule_does_not_explain_the_kernels_word) {
+    const auto reasons = [](std::uint32_t gaps) {
+        return judge(record_of(abi::VERDICT_INCONCLUSIVE, gaps), test::whole_coverage(), no_symbols)
+            .why_inconclusive;
+    };
+    EXPECT_THAT(reasons(abi::GAP_SCAN_ABSENT), ElementsAre(HasSubstr("is not known")));
+    EXPECT_THAT(reasons(0), ElementsAre("the kernel programs gave no verdict that this disarmd knows"));
+}
+
+TEST(Judge, tells_a_gap_that_it_does_not_know) {
+    const auto unload =
+        judge(record_of(abi::VERDICT_INCONCLUSIVE, 0x80000000), test::whole_coverage(), no_symbols);
+    EXPECT_EQ(unload.verdict, Verdict::inconclusive);
+    EXPECT_THAT(unload.why_inconclusive, ElementsAre(HasSubstr("0x80000000")));
+}
+
+TEST(Judge, gives_all_reasons_at_once) {
     auto coverage = test::whole_coverage();
     coverage.unattached_hooks = {"timer_start", "timer_cancel"};
-    const auto reasons = judge(record_of(abi::VERDICT_INCONCLUSIVE, all_gaps), coverage).why_inconclusive;
-    ASSERT_EQ(reasons.size(), gaps_by_bit.size() + 2);
-    for (std::size_t i = 0; i < gaps_by_bit.size(); ++i)
-        EXPECT_THAT(reasons[i], HasSubstr(std::string(gaps_by_bit[i].words)));
-    EXPECT_EQ(reasons[gaps_by_bit.size()], "tracking: timer_start is not attached");
-    EXPECT_EQ(reasons[gaps_by_bit.size() + 1], "tracking: timer_cancel is not attached");
+    coverage.missed_runs = 3;
+    const auto reasons =
+        judge(record_of(abi::VERDICT_INCONCLUSIVE, all_gaps), coverage, no_symbols).why_inconclusive;
+    ASSERT_EQ(reasons.size(), gaps_by_bit.size());
+    EXPECT_EQ(reasons[0], "tracking: not attached: timer_start, timer_cancel");
+    EXPECT_EQ(reasons[1], "tracking: arms were lost, 3 since the watch began");
+    for (const auto& gap : gaps_by_bit) {
+        if (gap.bit == abi::GAP_HOOKS) // named instead
+            continue;
+        EXPECT_THAT(reasons, Contains(HasSubstr(std::string(gap.words))));
+    }
 }
 
 TEST(Judge, a_run_missed_long_ago_is_a_lost_arm) {
-    const auto unload = judge(record_of(abi::VERDICT_CLEAN, abi::GAP_SCAN_EXPIRING), missing({3, false}));
+    const auto unload =
+        judge(record_of(abi::VERDICT_CLEAN, abi::GAP_SCAN_EXPIRING), missing({3, false}), no_symbols);
     EXPECT_EQ(unload.verdict, Verdict::inconclusive);
     EXPECT_EQ(unload.lost_events, 3U);
-    EXPECT_THAT(unload.why_inconclusive, ElementsAre(HasSubstr("being expired"), "tracking: arms were lost"));
+    EXPECT_THAT(unload.why_inconclusive,
+                ElementsAre("tracking: arms were lost, 3 since the watch began", HasSubstr("being expired")));
 }
 
 TEST(Judge, a_run_missed_lately_may_have_been_during_the_free) {
-    const auto unload = judge(record_of(abi::VERDICT_CLEAN, 0), missing({1, true}));
+    const auto unload = judge(record_of(abi::VERDICT_CLEAN, 0), missing({1, true}), no_symbols);
     EXPECT_EQ(unload.verdict, Verdict::inconclusive);
     EXPECT_EQ(unload.lost_events, 1U);
-    EXPECT_THAT(
-        unload.why_inconclusive,
-        ElementsAre("tracking: arms were lost", "tracking: arms were lost while the module was being freed"));
+    EXPECT_THAT(unload.why_inconclusive,
+                ElementsAre("tracking: arms were lost while the module was being freed"));
 }
 
 TEST(Judge, adds_up_the_kernels_losses_and_the_missed_runs) {
     auto record = test::unload_in_kernel();
     record.tracking_losses = 5;
-    EXPECT_EQ(judge(record, missing({0, false})).lost_events, 5U);
-    EXPECT_EQ(judge(record, missing({2, false})).lost_events, 7U);
+    EXPECT_EQ(judge(record, missing({0, false}), no_symbols).lost_events, 5U);
+    EXPECT_EQ(judge(record, missing({2, false}), no_symbols).lost_events, 7U);
 }
 
 TEST(Judge, lists_the_sources_that_could_look) {
     const auto sources = [](std::uint32_t gaps) {
-        return judge(record_of(abi::verdict_of(0, gaps), gaps), test::whole_coverage()).sources;
+        return judge(record_of(abi::verdict_of(0, gaps), gaps), test::whole_coverage(), no_symbols).sources;
     };
     EXPECT_THAT(sources(0), ElementsAre(Source::tracking, Source::scan));
     EXPECT_THAT(sources(abi::GAP_HOOKS), ElementsAre(Source::scan));
     EXPECT_THAT(sources(abi::GAP_SCAN_UNREADABLE), ElementsAre(Source::tracking));
     EXPECT_THAT(sources(abi::GAP_HOOKS | abi::GAP_SCAN_UNREADABLE), IsEmpty());
-    EXPECT_THAT(sources(all_gaps & ~(abi::GAP_HOOKS | abi::GAP_SCAN_UNREADABLE)),
+    EXPECT_THAT(sources(abi::GAP_SCAN_ABSENT), ElementsAre(Source::tracking));
+    EXPECT_THAT(sources(abi::GAP_TRACKING_UNREAD), ElementsAre(Source::scan));
+    EXPECT_THAT(sources(abi::GAP_TRACKING_UNREAD | abi::GAP_SCAN_ABSENT), IsEmpty());
+    EXPECT_THAT(sources(all_gaps & ~(abi::GAP_HOOKS | abi::GAP_SCAN_UNREADABLE | abi::GAP_SCAN_ABSENT |
+                                     abi::GAP_TRACKING_UNREAD)),
                 ElementsAre(Source::tracking, Source::scan));
 }
 
@@ -252,7 +369,7 @@ TEST(Judge, lists_the_sources_that_found_a_leak) {
             pending.sources = static_cast<__u8>(by);
             test::add_pending(record, pending);
         }
-        return judge(record, test::whole_coverage()).sources;
+        return judge(record, test::whole_coverage(), no_symbols).sources;
     };
     EXPECT_THAT(sources({abi::SOURCE_TRACKING}), ElementsAre(Source::tracking));
     EXPECT_THAT(sources({abi::SOURCE_SCAN}), ElementsAre(Source::scan));
@@ -274,7 +391,7 @@ TEST(Judge, describes_as_many_timers_as_fit_and_counts_them_all) {
             test::add_pending(record, pending);
         }
         record.pending_count = count;
-        const auto unload = judge(record, test::whole_coverage());
+        const auto unload = judge(record, test::whole_coverage(), no_symbols);
         EXPECT_EQ(unload.verdict, Verdict::leak);
         EXPECT_EQ(unload.pending_count, count);
         ASSERT_EQ(unload.pending.size(), std::min<std::uint32_t>(count, DISARMD_PENDING_MAX));
@@ -287,7 +404,7 @@ TEST(Judge, a_leak_of_a_failed_init_is_a_failed_rollback) {
     auto record = test::leak_in_kernel();
     record.init_failed = 1;
     record.begun_ns = 0;
-    const auto unload = judge(record, test::whole_coverage());
+    const auto unload = judge(record, test::whole_coverage(), no_symbols);
     EXPECT_EQ(unload.outcome, Outcome::init_failed);
     EXPECT_EQ(unload.verdict, Verdict::leak);
     EXPECT_EQ(unload.duration, std::nullopt);
@@ -300,7 +417,7 @@ TEST(Judge, a_leak_of_a_failed_init_is_a_failed_rollback) {
 TEST(Judge, an_unload_whose_begin_was_not_seen_is_still_an_unload) {
     auto record = test::leak_in_kernel();
     record.begun_ns = 0;
-    const auto unload = judge(record, test::whole_coverage());
+    const auto unload = judge(record, test::whole_coverage(), no_symbols);
     EXPECT_EQ(unload.outcome, Outcome::freed);
     EXPECT_EQ(unload.duration, std::nullopt);
     ASSERT_EQ(unload.pending.size(), 1U);
@@ -312,7 +429,7 @@ TEST(Judge, a_failed_init_that_left_nothing_is_clean) {
     auto record = test::unload_in_kernel();
     record.init_failed = 1;
     record.begun_ns = 0;
-    const auto unload = judge(record, test::whole_coverage());
+    const auto unload = judge(record, test::whole_coverage(), no_symbols);
     EXPECT_EQ(unload.outcome, Outcome::init_failed);
     EXPECT_EQ(unload.verdict, Verdict::clean);
 }
@@ -324,7 +441,7 @@ TEST(Judge, a_running_callback_has_its_own_cause_and_no_expiry) {
         auto pending = test::pending_in_kernel();
         pending.state = abi::PENDING_CALLBACK_RUNNING;
         test::add_pending(record, pending);
-        const auto unload = judge(record, test::whole_coverage());
+        const auto unload = judge(record, test::whole_coverage(), no_symbols);
         EXPECT_EQ(unload.verdict, Verdict::leak);
         ASSERT_EQ(unload.pending.size(), 1U);
         EXPECT_EQ(unload.pending.front().cause, Cause::callback_running);
@@ -345,7 +462,7 @@ TEST(Judge, keeps_the_causes_of_several_timers_apart) {
     work.owned_by = abi::OWNED_BY_WORK;
     work.armed_context = abi::ARM_CONTEXT_CALLBACK;
     test::add_pending(record, work);
-    const auto unload = judge(record, test::whole_coverage());
+    const auto unload = judge(record, test::whole_coverage(), no_symbols);
     ASSERT_EQ(unload.pending.size(), 3U);
     EXPECT_EQ(unload.pending[0].cause, Cause::unknown);
     EXPECT_EQ(unload.pending[1].cause, Cause::callback_running);
@@ -362,13 +479,13 @@ TEST(Judge, a_timer_that_nobody_saw_being_armed_has_no_arm) {
     auto pending = test::pending_in_kernel();
     pending.armed_ns = 0;
     test::add_pending(record, pending);
-    EXPECT_EQ(judge(record, test::whole_coverage()).pending.front().armed, std::nullopt);
+    EXPECT_EQ(judge(record, test::whole_coverage(), no_symbols).pending.front().armed, std::nullopt);
 }
 
 TEST(Judge, tells_no_expiry_where_the_tick_is_unknown) {
     auto coverage = test::whole_coverage();
     coverage.tick = 0ns;
-    EXPECT_EQ(judge(test::leak_in_kernel(), coverage).pending.front().expires_in, std::nullopt);
+    EXPECT_EQ(judge(test::leak_in_kernel(), coverage, no_symbols).pending.front().expires_in, std::nullopt);
 }
 
 TEST(Judge, tells_the_expiry_across_a_wrap_of_jiffies) {
@@ -377,20 +494,20 @@ TEST(Judge, tells_the_expiry_across_a_wrap_of_jiffies) {
     record.pending[0].expires = 90;
     auto coverage = test::whole_coverage();
     coverage.tick = 4ms;
-    EXPECT_EQ(judge(record, coverage).pending.front().expires_in, 400ms);
+    EXPECT_EQ(judge(record, coverage, no_symbols).pending.front().expires_in, 400ms);
 }
 
 TEST(Judge, a_timer_that_is_due_has_nothing_to_go) {
     auto record = test::leak_in_kernel();
     record.pending[0].expires = record.jiffies - 3;
-    EXPECT_EQ(judge(record, test::whole_coverage()).pending.front().expires_in, 0ns);
+    EXPECT_EQ(judge(record, test::whole_coverage(), no_symbols).pending.front().expires_in, 0ns);
 }
 
 TEST(Judge, times_out_of_order_are_zero_long) {
     auto record = test::leak_in_kernel();
     record.begun_ns = record.freed_ns + 1;
     record.pending[0].armed_ns = record.freed_ns + 1;
-    const auto unload = judge(record, test::whole_coverage());
+    const auto unload = judge(record, test::whole_coverage(), no_symbols);
     EXPECT_EQ(unload.outcome, Outcome::freed);
     EXPECT_EQ(unload.duration, 0ns);
     ASSERT_TRUE(unload.pending.front().armed);
@@ -403,19 +520,125 @@ TEST(Judge, reads_no_further_than_a_field_that_has_no_nul) {
     test::set_text(record.comm, std::string(sizeof(record.comm), 'c'));
     test::set_text(record.pending[0].symbol, std::string(sizeof(record.pending[0].symbol), 's'));
     test::set_text(record.pending[0].armed_comm, std::string(sizeof(record.pending[0].armed_comm), 'a'));
-    const auto unload = judge(record, test::whole_coverage());
+    const auto unload = judge(record, test::whole_coverage(), no_symbols);
     EXPECT_EQ(unload.module, std::string(56, 'm'));
     EXPECT_EQ(unload.comm, std::string(16, 'c'));
-    EXPECT_EQ(unload.pending.front().symbol, std::string(128, 's'));
+    EXPECT_EQ(unload.pending.front().symbol, std::string(128, 's') + " [" + std::string(56, 'm') + "]");
     EXPECT_EQ(unload.pending.front().armed->comm, std::string(16, 'a'));
+}
+
+TEST(Judge, tells_an_hrtimers_expiry_by_the_clock_and_without_a_tick) {
+    struct Case {
+        std::uint64_t expires;
+        std::chrono::nanoseconds expires_in;
+    };
+    auto record = test::unload_in_kernel();
+    test::add_pending(record, test::pending_hrtimer_in_kernel());
+    auto coverage = test::whole_coverage();
+    coverage.tick = 0ns;
+    // Freed at 10 s. KTIME_MAX is "never"; an expiry on CLOCK_REALTIME set to the past is negative.
+    for (const auto& tried :
+         {Case{10'001'500'000, 1500us}, Case{10'000'000'001, 1ns}, Case{10'000'000'000, 0ns},
+          Case{9'000'000'000, 0ns}, Case{0, 0ns},
+          Case{std::uint64_t{INT64_MAX}, std::chrono::nanoseconds(INT64_MAX - 10'000'000'000)},
+          Case{static_cast<std::uint64_t>(INT64_MIN), 0ns}, Case{UINT64_MAX, 0ns}}) {
+        record.pending[0].expires = tried.expires;
+        const auto unload = judge(record, coverage, no_symbols);
+        EXPECT_EQ(unload.pending.front().kind, TimerKind::hrtimer);
+        EXPECT_EQ(unload.pending.front().expires_in, tried.expires_in) << tried.expires;
+    }
+}
+
+TEST(Judge, an_hrtimers_callback_that_is_running_has_no_expiry) {
+    auto record = test::unload_in_kernel();
+    auto pending = test::pending_hrtimer_in_kernel();
+    pending.state = abi::PENDING_CALLBACK_RUNNING;
+    test::add_pending(record, pending);
+    const auto unload = judge(record, test::whole_coverage(), no_symbols);
+    EXPECT_EQ(unload.pending.front().expires_in, std::nullopt);
+    EXPECT_EQ(unload.pending.front().cause, Cause::callback_running);
+    EXPECT_EQ(unload.advice, "wait for m_cb [m] to return: delete it with hrtimer_cancel() instead of a "
+                             "delete that does not wait");
+}
+
+TEST(Judge, knows_a_kthreads_delayed_work) {
+    auto record = test::unload_in_kernel();
+    auto pending = test::pending_in_kernel();
+    pending.kind = abi::TIMER_KIND_KTHREAD_DELAYED_WORK;
+    pending.owned_by = abi::OWNED_BY_WORK;
+    test::add_pending(record, pending);
+    const auto unload = judge(record, test::whole_coverage(), no_symbols);
+    EXPECT_EQ(unload.pending.front().kind, TimerKind::kthread_delayed_work);
+    EXPECT_EQ(unload.pending.front().expires_in, 1234ms) << "its timer is a timer_list";
+    EXPECT_THAT(unload.advice,
+                StartsWith("call kthread_cancel_delayed_work_sync() for m_cb [m] in the exit"));
 }
 
 TEST(Judge, names_a_callback_without_a_symbol_by_its_address) {
     auto record = test::leak_in_kernel();
     test::set_text(record.pending[0].symbol, "");
-    const auto unload = judge(record, test::whole_coverage());
+    const auto unload = judge(record, test::whole_coverage(), no_symbols);
     EXPECT_EQ(unload.pending.front().symbol, "0xffffffffc0a01000");
     EXPECT_THAT(unload.advice, HasSubstr("for 0xffffffffc0a01000 in"));
+}
+
+constexpr std::uint64_t core_function = 0xffffffff81234560;
+constexpr std::uint64_t other_function = 0xffffffffc0b01000;
+
+// A timer in the freed module's memory, with somebody else's callback.
+abi::pending_timer object_with(std::uint64_t callback) {
+    auto pending = test::pending_in_kernel();
+    pending.callback = callback;
+    pending.owned_by = abi::OWNED_BY_OBJECT;
+    test::set_text(pending.symbol, "");
+    return pending;
+}
+
+std::string symbol_in(const abi::unload_record& record, const std::map<std::uint64_t, std::string>& symbols) {
+    return judge(record, test::whole_coverage(), symbols).pending.front().symbol;
+}
+
+TEST(Judge, names_the_freed_modules_callback_with_the_module) {
+    EXPECT_EQ(symbol_in(test::leak_in_kernel(), {}), "m_cb [m]");
+    // Whoever has the address now: the record knows better.
+    EXPECT_EQ(symbol_in(test::leak_in_kernel(), {{test::callback_address, "later_cb [later]"}}), "m_cb [m]");
+}
+
+TEST(Judge, names_others_callbacks_by_their_symbols) {
+    const std::map<std::uint64_t, std::string> symbols{{core_function, "process_timeout"},
+                                                       {other_function, "cb [other]"}};
+    auto record = test::unload_in_kernel();
+    test::add_pending(record, object_with(core_function));
+    EXPECT_EQ(symbol_in(record, symbols), "process_timeout");
+    record.pending[0] = object_with(other_function);
+    EXPECT_EQ(symbol_in(record, symbols), "cb [other]");
+    record.pending[0] = object_with(other_function + 8);
+    EXPECT_EQ(symbol_in(record, symbols), "0xffffffffc0b01008");
+}
+
+TEST(Judge, does_not_name_a_freed_callback_after_whoever_has_its_address_now) {
+    auto record = test::leak_in_kernel();
+    test::set_text(record.pending[0].symbol, "");
+    EXPECT_EQ(symbol_in(record, {{test::callback_address, "later_cb [later]"}}), "0xffffffffc0a01000");
+    EXPECT_EQ(symbol_in(record, {{test::callback_address, "core_function"}}), "0xffffffffc0a01000");
+    // Still listed, as its module is on its way out.
+    EXPECT_EQ(symbol_in(record, {{test::callback_address, "m_cb [m]"}}), "m_cb [m]");
+    record.pending[0].kind = abi::TIMER_KIND_DELAYED_WORK;
+    record.pending[0].owned_by = abi::OWNED_BY_WORK;
+    EXPECT_EQ(symbol_in(record, {{test::callback_address, "later_cb [later]"}}), "0xffffffffc0a01000");
+}
+
+TEST(Judge, names_a_callback_as_another_timer_with_the_same_one_does) {
+    auto record = test::leak_in_kernel();
+    test::set_text(record.pending[0].symbol, "");
+    auto elsewhere = test::pending_in_kernel();
+    elsewhere.callback += 0x10;
+    test::set_text(elsewhere.symbol, "wrong");
+    test::add_pending(record, elsewhere);
+    test::add_pending(record, test::pending_in_kernel());
+    EXPECT_EQ(symbol_in(record, {}), "m_cb [m]");
+    record.pending_count = 2;
+    EXPECT_EQ(symbol_in(record, {}), "0xffffffffc0a01000") << "what the record does not hold is not read";
 }
 
 } // namespace

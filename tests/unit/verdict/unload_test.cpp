@@ -13,6 +13,7 @@ TEST(NameOf, gives_the_documented_words) {
     EXPECT_EQ(name_of(TimerKind::timer), "timer");
     EXPECT_EQ(name_of(TimerKind::hrtimer), "hrtimer");
     EXPECT_EQ(name_of(TimerKind::delayed_work), "delayed_work");
+    EXPECT_EQ(name_of(TimerKind::kthread_delayed_work), "kthread_delayed_work");
 
     EXPECT_EQ(name_of(ArmContext::unknown), "unknown");
     EXPECT_EQ(name_of(ArmContext::task), "task");
@@ -40,6 +41,13 @@ TEST(NameOf, gives_the_documented_words) {
     EXPECT_EQ(name_of(Cause::rearmed_after_delete), "rearmed-after-delete");
     EXPECT_EQ(name_of(Cause::failed_rollback), "failed-rollback");
     EXPECT_EQ(name_of(Cause::callback_running), "callback-running");
+}
+
+TEST(HasWork, of_delayed_works_alone) {
+    EXPECT_FALSE(has_work(TimerKind::timer));
+    EXPECT_FALSE(has_work(TimerKind::hrtimer));
+    EXPECT_TRUE(has_work(TimerKind::delayed_work));
+    EXPECT_TRUE(has_work(TimerKind::kthread_delayed_work));
 }
 
 TEST(Unload, that_nothing_is_known_of_is_not_clean) {
