@@ -22,9 +22,9 @@ quoted() {
 	printf '%s' "$1" | tr -c ' -~' ' ' | sed 's/\\/\\\\/g; s/"/\\"/g; s/^/"/; s/$/"/'
 }
 
-# await COMMAND...: until it succeeds, a minute at most.
+# await COMMAND...: until it succeeds, some four minutes at most.
 await() {
-	tries=1200
+	tries=4000
 	until "$@"; do
 		tries=$((tries - 1))
 		[ "$tries" -gt 0 ] || return 1
