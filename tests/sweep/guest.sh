@@ -109,7 +109,8 @@ unload_all() {
 		[ -n "$loaded" ] || return
 		# shellcheck disable=SC2086 # one word for each
 		rmmod $loaded 2>/tmp/error
-		errors=$(cat /tmp/error)
+		errors=''
+		[ ! -s /tmp/error ] || errors=$(cat /tmp/error)
 		for module in $loaded; do
 			case "$errors " in
 			*"Module $module is in use"*) ;;
