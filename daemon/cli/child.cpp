@@ -94,12 +94,12 @@ bool Command::give_back_terminal() {
 
 bool Command::is_gone_within(std::chrono::milliseconds time) const {
     constexpr std::chrono::milliseconds pause(10);
-    for (std::chrono::milliseconds waited{0};; waited += pause) {
+    for (const auto end = std::chrono::steady_clock::now() + time;;) {
         int status = 0;
         ::waitpid(pid_, &status, WNOHANG); // until it is reaped it counts as one of the group
         if (::kill(-pid_, 0) != 0 && errno == ESRCH)
             return true;
-        if (waited >= time)
+        if (std::chrono::steady_clock::now() >= end)
             return false;
         std::this_thread::sleep_for(pause);
     }
