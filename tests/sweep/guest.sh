@@ -3,14 +3,15 @@
 #
 # Runs in the guest: loads and unloads, one after the other, the modules named in the file $1, with
 # disarmd as a service beside them, or without it if $2 is "unwatched". A line of the file is a module's
-# name, and the kind of network interface that it makes, if it does: one is then up while it is unloaded. What happens goes to /dev/results,
+# name, the kind of network interface that it makes (or "-"; one is then up while it is unloaded), and the
+# files to load, below the kernel's folder of modules. What happens goes to /dev/results,
 # one JSON object a line; a module's lines are sent when it is done with, and all carry its name as "step":
 #
 #   {"event":"begin"}                                       sent ahead: if no end follows, this was the last word
 #   {"event":"rmmod","module":M,"error":E|null}             one try to unload M (the module or what came with it)
 #   {"event":"free","module":M}                             the kernel's own word (trace event module_free)
 #   {"event":"verdict","record":{..}}                       disarmd's, as in its unloads_file
-#   {"event":"end","load":E|null,"stays":WHY|null,"armed":N}  E: what modprobe said; WHY it is still loaded;
+#   {"event":"end","load":E|null,"stays":WHY|null,"armed":N}  E: why not; WHY it is still loaded;
 #                                                           N times was a timer armed that is, or calls, a module's
 
 names=$1 watched=${2:-watched}
@@ -98,7 +99,6 @@ send() {
 }
 
 # Unloads all modules, the newest first and so before those it needs, as often as that moves anything.
-# One rmmod for all of them: under emulation, starting it takes longer than what it does.
 unload_all() {
 	moved=yes
 	while [ -n "$moved" ]; do
@@ -108,21 +108,16 @@ unload_all() {
 		done </proc/modules
 		[ -n "$loaded" ] || return
 		# shellcheck disable=SC2086 # one word for each
-		rmmod $loaded 2>/tmp/error
-		errors=''
-		[ ! -s /tmp/error ] || errors=$(cat /tmp/error)
-		for module in $loaded; do
-			case "$errors " in
-			*"Module $module is in use"*) ;;
-			*"'$module'"* | *" $module:"* | *" $module "*)
-				add '"event":"rmmod","module":"'"$module"'","error":'"$(quoted "$(sed -n "/'$module'/s/.*: //p" /tmp/error)")"
-				;;
-			*)
+		/sweep/modules unload $loaded >/tmp/unloaded
+		while read -r module result why; do
+			case $result in
+			ok)
 				moved=yes unloads=$((unloads + 1))
 				add '"event":"rmmod","module":"'"$module"'","error":null'
 				;;
+			error) add '"event":"rmmod","module":"'"$module"'","error":'"$(quoted "$why")" ;;
 			esac
-		done
+		done </tmp/unloaded
 	done
 }
 
@@ -156,11 +151,12 @@ collect_records() {
 }
 
 sweep() {
-	name=$1 kind=$2 load=null frees=0 unloads=0 verdicts=0 armed=0
+	name=$1 kind=$2 files=$3 load=null frees=0 unloads=0 verdicts=0 armed=0
 	add '"event":"begin"'
 	send
-	modprobe "$name" 2>/tmp/error || load=$(quoted "$(sed -n '$s/.*: //p' /tmp/error)")
-	[ -z "$kind" ] || { ip link add name sweep0 type "$kind" && ip link set sweep0 up; } >/dev/null 2>&1
+	# shellcheck disable=SC2086 # one word for each
+	/sweep/modules load $files >/tmp/error || load=$(quoted "$(cat /tmp/error)")
+	[ "$kind" = - ] || { ip link add name sweep0 type "$kind" && ip link set sweep0 up; } >/dev/null 2>&1
 	unload_all
 	if [ -e /sys/class/net/sweep0 ]; then
 		ip link del sweep0
@@ -175,8 +171,9 @@ sweep() {
 lines=''
 start_tracing
 [ "$watched" = unwatched ] || start_disarmd
-while read -r name kind <&5; do
-	sweep "$name" "$kind"
+cd "/lib/modules/$(uname -r)" || exit
+while read -r name kind files <&5; do
+	sweep "$name" "$kind" "$files"
 done 5<"$names"
 sleep 1
 collect_records
