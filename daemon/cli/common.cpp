@@ -17,7 +17,7 @@ Result<Probe> open_probe(const ProbeSettings& settings) {
     const auto btf = KernelBtf::load();
     if (!btf)
         return fail(btf.error());
-    const auto layout = locate_running_kernel(*btf);
+    const auto layout = locate_running_kernel(*btf, hook_functions());
     if (!layout)
         return fail(layout.error());
     return Probe::load(*layout, *btf, settings);

@@ -17,14 +17,14 @@ Result<void> examine(const ProbeSettings& settings, Diagnosis& diagnosis) {
     const auto btf = KernelBtf::load();
     if (!btf)
         return fail(btf.error());
-    const auto layout = locate_running_kernel(*btf);
+    const auto layout = locate_running_kernel(*btf, hook_functions());
     if (!layout)
         return fail(layout.error());
     diagnosis.layout_missing = layout->missing;
     auto probe = Probe::load(*layout, *btf, settings);
     if (!probe)
         return fail(probe.error());
-    const auto watching = probe->watch();
+    auto watching = probe->watch();
     diagnosis.backend = probe->backend();
     diagnosis.backend_reason = probe->backend_reason();
     diagnosis.sure = diagnosis.backend != name_of(Backend::kprobe);
