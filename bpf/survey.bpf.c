@@ -9,8 +9,8 @@
 #include "compat.h"
 #include "walk.h"
 
-/* One run's steps; user space runs it again until it is done. */
-#define STEPS_PER_RUN 4096
+/* One run takes this many, squared, steps; user space runs it again until it is done. */
+#define TURNS 64
 #define SURVEY_UNFINISHED (1U << 31)
 
 /* Set by user space to begin anew. */
@@ -149,6 +149,15 @@ __noinline int survey_once(void)
 	return 0;
 }
 
+__noinline int survey_some(void)
+{
+	for (u32 i = 0; i < TURNS; i++) {
+		if (survey_once())
+			return 1;
+	}
+	return 0;
+}
+
 /* Returns the gaps (enum verdict_gap), or that there is more to do. */
 SEC("raw_tp")
 int survey(void *ctx)
@@ -156,8 +165,8 @@ int survey(void *ctx)
 	u32 zero = 0;
 	struct walk *walk;
 
-	for (u32 i = 0; i < STEPS_PER_RUN; i++) {
-		if (!survey_once())
+	for (u32 i = 0; i < TURNS; i++) {
+		if (!survey_some())
 			continue;
 		walk = bpf_map_lookup_elem(&survey_walk, &zero);
 		if (!walk)

@@ -14,8 +14,8 @@
 #define ID_ATTEMPTS 8
 /* Of bpf_loop(): BPF_MAX_LOOPS (kernel/bpf/bpf_iter.c). */
 #define LOOP_STEPS (1U << 23)
-/* Of a loop that the verifier walks through, which may take a million instructions. */
-#define UNROLLED_STEPS 16384
+/* Of a loop whose every turn the verifier walks, in a time that grows faster than the turns. */
+#define UNROLLED_TURNS 128
 
 /* What a new record starts as: too large for a program's stack, and never written. */
 struct {
@@ -502,6 +502,15 @@ __noinline int walk_once(u64 id)
 	return conclude(walk, record, false);
 }
 
+__noinline int walk_many(u64 id)
+{
+	for (u32 i = 0; i < UNROLLED_TURNS; i++) {
+		if (walk_once(id))
+			return 1;
+	}
+	return 0;
+}
+
 /* What was not walked is a gap. */
 static __always_inline void give_up(u64 id)
 {
@@ -524,8 +533,8 @@ static __always_inline int unrolled(struct unload_record *record)
 	if (!record)
 		return 0;
 	id = record->id;
-	for (u32 i = 0; i < UNROLLED_STEPS; i++) {
-		if (walk_once(id))
+	for (u32 i = 0; i < UNROLLED_TURNS; i++) {
+		if (walk_many(id))
 			return 0;
 	}
 	give_up(id);

@@ -41,6 +41,7 @@ enum walk_phase {
 	/* of every look */
 	WALK_RUNNING = 8,      /* index: wheel */
 	WALK_RUNNING_HR = 9,   /* index: tree */
+	WALK_ORPHANS = 15,     /* word: how far back in their ring */
 	WALK_RECENT = 10,      /* index: CPU, word: how far back in its ring */
 	/* of a leak */
 	WALK_SYMBOLS = 11,     /* index: in the module's symbol table */
@@ -108,6 +109,14 @@ struct {
 	__type(key, u64);
 	__type(value, u64);
 } reported_untracked __weak SEC(".maps");
+
+/* The timers that were reported last. Another owner of one may be freed as well. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct recent_arms);
+} orphans __weak SEC(".maps");
 
 /* Callbacks whose names are wanted, for the record of that id. */
 struct callback_name {
@@ -204,6 +213,18 @@ static __always_inline u8 owners_of(const struct unload_record *record, const st
 	return owners & ~entry->orphaned;
 }
 
+static __always_inline void remember_orphan(u64 timer)
+{
+	struct recent_arms *ring;
+	u32 zero = 0;
+
+	ring = bpf_map_lookup_elem(&orphans, &zero);
+	if (!ring)
+		return;
+	ring->timer[ring->count & (RECENT_ARMS - 1)] = timer;
+	ring->count++;
+}
+
 static __always_inline void want_name(u64 callback, u64 record)
 {
 	struct callback_name *name = bpf_map_lookup_elem(&callback_names, &callback);
@@ -268,6 +289,7 @@ static __always_inline void report(struct unload_record *record, struct find *fi
 	if (entry) {
 		entry->reported = id;
 		entry->orphaned |= owners;
+		remember_orphan(timer);
 	}
 	slot = record->pending_count;
 	record->pending_count = slot + 1;
@@ -573,9 +595,8 @@ static __always_inline void walk_running_hr(struct walk *walk, struct find *find
 	u64 base = 0, running = 0;
 
 	if (!hrtimer_bases_percpu || walk->index >= possible_cpus * trees_per_cpu()) {
-		walk->index = 0;
 		walk->word = 0;
-		walk->phase = WALK_RECENT;
+		walk->phase = WALK_ORPHANS;
 		return;
 	}
 	if (tree_base(&base, walk->index++) ||
@@ -602,12 +623,38 @@ static __always_inline void confirm(struct walk *walk, struct find *find, u64 ti
 	find->facts.expires = entry->expires;
 	find->facts.kind = entry->kind;
 	find->sources = SOURCE_TRACKING;
+	/* Its memory is gone: nobody but tracking knows of it any more. */
+	if (entry->orphaned & OWNED_BY_OBJECT) {
+		find->timer = entry->armed ? timer : 0;
+		return;
+	}
 	linkage = entry->kind == TIMER_KIND_HRTIMER ? read_hrtimer_linkage(timer, entry->callback) :
 						      read_timer_linkage(timer, entry->callback);
 	if (linkage == LINKED)
 		find->timer = timer;
 	else if (linkage == IN_FLUX)
 		walk->gaps |= GAP_UNCONFIRMED;
+}
+
+static __always_inline void walk_orphans(struct walk *walk, struct find *find)
+{
+	struct tracked_timer *entry;
+	struct recent_arms *ring;
+	u32 back = walk->word++;
+	u32 zero = 0;
+	u64 timer;
+
+	ring = bpf_map_lookup_elem(&orphans, &zero);
+	if (!ring || back >= ring->count || back >= RECENT_ARMS) {
+		walk->index = 0;
+		walk->word = 0;
+		walk->phase = WALK_RECENT;
+		return;
+	}
+	timer = ring->timer[(ring->count - 1 - back) & (RECENT_ARMS - 1)];
+	entry = bpf_map_lookup_elem(&armed_timers, &timer);
+	if (entry && entry->orphaned)
+		confirm(walk, find, timer, entry);
 }
 
 static __always_inline void walk_recent(struct walk *walk, const struct unload_record *record,
@@ -712,6 +759,9 @@ static __always_inline void walk_step(struct walk *walk, struct unload_record *r
 		break;
 	case WALK_RUNNING_HR:
 		walk_running_hr(walk, &find);
+		break;
+	case WALK_ORPHANS:
+		walk_orphans(walk, &find);
 		break;
 	case WALK_RECENT:
 		walk_recent(walk, record, &find);

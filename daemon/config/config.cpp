@@ -58,7 +58,7 @@ struct Limit {
 constexpr std::array limits{
     Limit{"armed_timers", &ProbeSettings::armed_timers, 64, 4'194'304},
     Limit{"unloads", &ProbeSettings::unloads, 1, 4096},
-    Limit{"scan_steps", &ProbeSettings::scan_steps, 1000, 8'388'608},
+    Limit{"scan_steps", &ProbeSettings::scan_steps, 1, 8'388'608},
 };
 
 Result<void> read_limits(const std::string& path, const toml::table& table, ProbeSettings& settings) {

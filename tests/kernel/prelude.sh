@@ -56,3 +56,60 @@ await() {
 		usleep 50000
 	done
 }
+
+# serve OPTION...: the service, in the background, with a line for every unload in /tmp/unloads.
+# Returns once it watches.
+serve() {
+	printf '[sinks]\nunloads_file = "/tmp/unloads"\n%s\n' "$limits" >/tmp/disarmd.toml
+	: >/tmp/unloads
+	: >/tmp/unloaded
+	disarmd --verbose run --config /tmp/disarmd.toml "$@" 2>/tmp/service.log &
+	service=$!
+	await grep -qs ' watching ' /tmp/service.log || cat /tmp/service.log
+}
+# Further tables of the service's configuration.
+limits=''
+
+# has_shutdown END: whether this kernel can end so.
+has_shutdown() {
+	[ "$1" != shutdown ] || grep -q ' timer_shutdown_sync$' /proc/kallsyms
+}
+
+# unload MODULE
+unload() {
+	rmmod "$1" && echo "$1" >>/tmp/unloaded
+}
+
+# twin MODULE [end=END] PARAMETER...
+twin() {
+	has_shutdown "${2#end=}" || return 0
+	module=$1
+	shift
+	insmod "/modules/$module.ko" "$@" && unload "$module"
+}
+
+all_judged() {
+	[ "$(wc -l </tmp/unloads)" -ge "$(wc -l </tmp/unloaded)" ]
+}
+
+# Until the service has judged everything that was unloaded.
+await_judged() {
+	await all_judged || cat /tmp/service.log
+}
+
+# judged [NAME]: sends every judgement, under a name {"as": NAME, "unload": ...} if there is one.
+judged() {
+	await_judged
+	if [ "$#" = 0 ]; then
+		cat /tmp/unloads >/dev/results
+	else
+		sed "s/^/{\"as\":\"$1\",\"unload\":/; s/\$/}/" /tmp/unloads >/dev/results
+	fi
+}
+
+# end_service NAME: judged NAME, and the service is ended.
+end_service() {
+	judged "$1"
+	kill -TERM "$service"
+	wait "$service"
+}

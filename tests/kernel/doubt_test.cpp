@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What disarmd says when it could not see everything: inconclusive where that could have
+// hidden a timer, and not where one source of the two has seen it all.
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "guest.h"
+
+namespace disarmd::tests {
+
+namespace {
+
+using Json = nlohmann::json;
+
+class Doubt : public testing::TestWithParam<std::string> {
+protected:
+    // The judgements that the guest sent under a name.
+    static std::vector<Json> named(const GuestResult& guest, const std::string& name) {
+        std::vector<Json> found;
+        for (const auto& result : guest.results) {
+            if (result.value("as", "") == name)
+                found.push_back(result["unload"]);
+        }
+        EXPECT_FALSE(found.empty()) << "nothing was judged as " << name << " in\n" << guest.console;
+        return found;
+    }
+
+    // 5.10 has no bpf_for_each_map_elem(): tracked timers can't be gone through when a module is freed.
+    static bool can_ask_tracking() { return GetParam() != "5.10"; }
+};
+
+void expect_reason(const Json& unload, const std::string& words) {
+    const auto& reasons = unload["why_inconclusive"];
+    const bool given = std::ranges::any_of(
+        reasons, [&](const Json& reason) { return reason.get<std::string>().find(words) != std::string::npos; });
+    EXPECT_TRUE(given) << words << " is not among " << reasons;
+}
+
+void expect_clean(const Json& unload) {
+    EXPECT_EQ(unload["verdict"], "clean") << unload;
+    EXPECT_EQ(unload["why_inconclusive"], Json::array()) << unload;
+}
+
+void expect_inconclusive(const Json& unload, const std::vector<std::string>& reasons) {
+    EXPECT_EQ(unload["verdict"], "inconclusive") << unload;
+    EXPECT_EQ(unload["pending"], Json::array()) << unload;
+    for (const auto& reason : reasons)
+        expect_reason(unload, reason);
+}
+
+constexpr const char* clean_and_leaky = R"sh(
+    insmod /modules/zoo_timer_alloc.ko count=100 delay_ms=600000 end=delete; unload zoo_timer_alloc
+    insmod /modules/zoo_hrtimer_alloc.ko delay_ms=600000 end=delete; unload zoo_hrtimer_alloc
+    insmod /modules/zoo_timer_alloc.ko count=100 delay_ms=600000; unload zoo_timer_alloc
+    insmod /modules/zoo_hrtimer_alloc.ko delay_ms=600000; unload zoo_hrtimer_alloc
+)sh";
+
+void expect_leaks(const std::vector<Json>& unloads, const Json& sources) {
+    ASSERT_EQ(unloads.size(), 4U);
+    EXPECT_EQ(unloads[2]["verdict"], "leak");
+    EXPECT_EQ(unloads[2]["pending"].size() + unloads[2]["pending_left_out"].get<std::size_t>(), 100U);
+    EXPECT_EQ(unloads[2]["sources"], sources);
+    EXPECT_EQ(unloads[3]["verdict"], "leak");
+    EXPECT_EQ(unloads[3]["pending"].size(), 1U);
+    EXPECT_EQ(unloads[3]["sources"], sources);
+}
+
+TEST_P(Doubt, one_whole_source_is_enough_and_two_broken_ones_are_not) {
+    const auto guest = run_guest({GetParam(), 2, 400}, fmt::format(R"sh(
+        limits='[limits]
+        armed_timers = 64'
+        serve; {0} end_service full_table
+        limits='[limits]
+        scan_steps = 64'
+        serve; {0} end_service cut_scan
+        limits='[limits]
+        armed_timers = 64
+        scan_steps = 64'
+        serve
+        insmod /modules/zoo_timer_alloc.ko count=100 delay_ms=600000 end=delete; unload zoo_timer_alloc
+        end_service both
+    )sh",
+                                                                   clean_and_leaky));
+    // Arms are lost, and the scan sees all the same.
+    const auto full_table = named(guest, "full_table");
+    ASSERT_EQ(full_table.size(), 4U) << guest.console;
+    expect_clean(full_table[0]);
+    expect_clean(full_table[1]);
+    EXPECT_GT(full_table[0]["lost_events"], 0);
+    expect_leaks(full_table, Json({"tracking", "scan"}));
+
+    // The scan ends before its time, and tracking knows all the same.
+    const auto cut_scan = named(guest, "cut_scan");
+    ASSERT_EQ(cut_scan.size(), 4U) << guest.console;
+    if (can_ask_tracking()) {
+        expect_clean(cut_scan[0]);
+        expect_clean(cut_scan[1]);
+        expect_leaks(cut_scan, Json::array({"tracking"}));
+    } else {
+        for (const auto& unload : cut_scan)
+            EXPECT_NE(unload["verdict"], "clean");
+        expect_inconclusive(cut_scan[0], {"scan: ", "tracking: "});
+    }
+
+    const auto both = named(guest, "both");
+    ASSERT_EQ(both.size(), 1U) << guest.console;
+    expect_inconclusive(both[0], {"scan: ", "tracking: "});
+}
+
+// A kernel that does not say where its timers are.
+TEST_P(Doubt, without_the_scan_tracking_decides) {
+    const auto guest = run_guest({GetParam(), 2, 400}, fmt::format(R"sh(
+        grep -vE ' (timer|hrtimer)_bases$' /proc/kallsyms >/tmp/kallsyms
+        mount --bind /tmp/kallsyms /proc/kallsyms
+        serve --probe-backend tracepoint; {0} end_service tracked
+        serve --probe-backend kprobe
+        insmod /modules/zoo_timer_alloc.ko delay_ms=600000 end=delete; unload zoo_timer_alloc
+        end_service unsure
+    )sh",
+                                                                   clean_and_leaky));
+    const auto tracked = named(guest, "tracked");
+    ASSERT_EQ(tracked.size(), 4U) << guest.console;
+    if (can_ask_tracking()) {
+        expect_clean(tracked[0]);
+        expect_clean(tracked[1]);
+        expect_leaks(tracked, Json::array({"tracking"}));
+    } else {
+        expect_inconclusive(tracked[0], {"scan: "});
+    }
+    // A kprobe may be skipped, and nobody would know.
+    const auto unsure = named(guest, "unsure");
+    ASSERT_EQ(unsure.size(), 1U) << guest.console;
+    expect_inconclusive(unsure[0], {"scan: ", "kprobe"});
+}
+
+// The name of an event that this kernel has is struck out of its type information.
+TEST_P(Doubt, a_missing_hook_is_named) {
+    const auto guest = run_guest({GetParam(), 2, 400}, R"sh(
+        sed 's/btf_trace_hrtimer_start\x00/btf_trace_hrtimer_stzzz\x00/' /sys/kernel/btf/vmlinux >/tmp/btf
+        mount --bind /tmp/btf /sys/kernel/btf/vmlinux
+        serve --probe-backend tracepoint
+        insmod /modules/zoo_hrtimer_alloc.ko delay_ms=600000 end=delete; unload zoo_hrtimer_alloc
+        insmod /modules/zoo_hrtimer_alloc.ko delay_ms=600000; unload zoo_hrtimer_alloc
+        end_service missing
+        disarmd doctor --json >/tmp/doctor
+        sed 's/^/{"as":"doctor","unload":/; s/$/}/' /tmp/doctor >/dev/results
+    )sh");
+    const auto missing = named(guest, "missing");
+    ASSERT_EQ(missing.size(), 2U) << guest.console;
+    expect_inconclusive(missing[0], {"hrtimer_start"});
+    // What is seen is seen.
+    EXPECT_EQ(missing[1]["verdict"], "leak");
+    EXPECT_EQ(missing[1]["sources"], Json::array({"scan"}));
+    // Left to itself, disarmd takes the other backend, and says why.
+    const auto doctor = named(guest, "doctor");
+    ASSERT_EQ(doctor.size(), 1U) << guest.console;
+    EXPECT_EQ(doctor[0]["backend"], "kprobe");
+    EXPECT_NE(doctor[0].dump().find("hrtimer_start"), std::string::npos);
+}
+
+// Verdicts wait in the kernel for a service that is stopped; those that find no room are missed.
+TEST_P(Doubt, a_stopped_service_loses_no_verdict_that_was_stored) {
+    const auto guest = run_guest({GetParam(), 2, 400}, R"sh(
+        limits='[limits]
+        unloads = 8'
+        serve
+        kill -STOP $service
+        for i in 1 2 3 4; do insmod /modules/zoo_nothing.ko; unload zoo_nothing; done
+        insmod /modules/zoo_timer_alloc.ko delay_ms=600000; unload zoo_timer_alloc
+        kill -CONT $service
+        judged kept
+        kill -STOP $service
+        : >/tmp/unloads; : >/tmp/unloaded
+        for i in 1 2 3 4 5 6 7 8; do insmod /modules/zoo_nothing.ko; unload zoo_nothing; done
+        insmod /modules/zoo_timer_alloc.ko delay_ms=600000; rmmod zoo_timer_alloc
+        kill -CONT $service
+        await_judged
+        await grep -q 'its verdict is lost' /tmp/service.log
+        judged full
+        grep -c LEAK /tmp/service.log >/tmp/leaks
+        sed 's/.*/{"as":"leaks","unload":&}/' /tmp/leaks >/dev/results
+    )sh");
+    const auto kept = named(guest, "kept");
+    ASSERT_EQ(kept.size(), 5U) << guest.console;
+    EXPECT_EQ(kept.back()["verdict"], "leak");
+    for (std::size_t i = 0; i < 4; ++i)
+        expect_clean(kept[i]);
+    EXPECT_EQ(named(guest, "full").size(), 8U);
+    EXPECT_EQ(named(guest, "leaks").front(), 1);
+}
+
+INSTANTIATE_TEST_SUITE_P(Kernels, Doubt, testing::ValuesIn(test_kernels()),
+                         [](const auto& test) { return kernel_test_name(test.param); });
+
+} // namespace
+
+} // namespace disarmd::tests
