@@ -58,6 +58,10 @@ static inline void hrtimer_setup(struct hrtimer *timer, enum hrtimer_restart (*f
 }
 #endif
 
+#ifndef ZOO_HAS_system_percpu_wq /* Renamed in 6.17, and in stable kernels. */
+#define system_percpu_wq system_wq
+#endif
+
 /* 6.14; before, the thread was woken up as it was created. */
 #ifndef kthread_run_worker
 #define kthread_run_worker kthread_create_worker

@@ -19,8 +19,7 @@ static int __init zoo_hrtimer_static_init(void)
 	err = zoo_choose_end(BIT(ZOO_LEAK) | BIT(ZOO_DELETE) | BIT(ZOO_EXPIRE) | BIT(ZOO_NEVER));
 	if (err)
 		return err;
-	/* Nothing else is in that tree, which the kernel would rebalance through a freed timer. */
-	hrtimer_setup(&zoo_timer, zoo_hrtimer_static_fn, CLOCK_TAI, HRTIMER_MODE_REL);
+	hrtimer_setup(&zoo_timer, zoo_hrtimer_static_fn, CLOCK_MONOTONIC, HRTIMER_MODE_REL);
 	if (zoo_end != ZOO_NEVER)
 		hrtimer_start(&zoo_timer, ms_to_ktime(delay_ms), HRTIMER_MODE_REL);
 	pr_info("armed %d hrtimer at %px, delay_ms=%u\n", hrtimer_is_queued(&zoo_timer), &zoo_timer,
