@@ -44,7 +44,7 @@ bool is_alive(pid_t pid) {
 // A shell script, run as COMMAND, with what it and its children have said to a file.
 struct Script {
     explicit Script(const std::string& text)
-        : command(Command::start({"sh", "-c", "exec 3>>" + folder.file("said") + "; " + text})) {}
+        : command(Command::start({"sh", "-c", "exec 3>>" + folder.file("said") + " 2>/dev/null; " + text})) {}
 
     [[nodiscard]] std::vector<std::string> said() const {
         return test::lines_of(test::content_of(folder.file("said")));
