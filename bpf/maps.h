@@ -105,7 +105,7 @@ struct {
 
 /* Tasks (pid_tgid) inside delete_module or do_init_module. */
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1024);
 	__type(key, u64);
 	__type(value, struct module_task);
@@ -113,7 +113,7 @@ struct {
 
 /* Tasks (pid_tgid) inside free_module, and the id of their unload's record. */
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1024);
 	__type(key, u64);
 	__type(value, u64);

@@ -92,12 +92,18 @@ static __always_inline void leave_task(void)
 	bpf_map_delete_elem(&module_tasks, &task);
 }
 
+static __always_inline int unload_begins(void)
+{
+	enter_task(TASK_DELETES, 0);
+	notify(NOTIFY_UNLOAD_BEGINS, (char[DISARMD_MODULE_NAME_LEN]){});
+	return 0;
+}
+
 /* The delete_module system call. User space names the function of this and the next programs. */
 SEC("fentry")
 int on_delete_module(void *ctx)
 {
-	enter_task(TASK_DELETES, 0);
-	return 0;
+	return unload_begins();
 }
 
 SEC("fexit")
@@ -110,8 +116,7 @@ int on_delete_module_exit(void *ctx)
 SEC("kprobe")
 int kprobe_delete_module(void *ctx)
 {
-	enter_task(TASK_DELETES, 0);
-	return 0;
+	return unload_begins();
 }
 
 SEC("kretprobe")
@@ -212,8 +217,12 @@ static __always_inline u32 tracking_gaps(const struct unload_record *record)
 	return gaps;
 }
 
+/* In the task that frees the module. */
 static __always_inline void complete(struct unload_record *record)
 {
+	u64 task = bpf_get_current_pid_tgid();
+
+	bpf_map_delete_elem(&freeing_tasks, &task);
 	record->verdict = verdict_of(record->pending_count, record->gaps);
 	record->complete = 1;
 	notify(NOTIFY_UNLOAD, record->module);

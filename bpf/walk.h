@@ -46,6 +46,7 @@ enum walk_phase {
 	/* of a leak */
 	WALK_SYMBOLS = 11,     /* index: in the module's symbol table */
 	WALK_NAMES = 12,       /* index: in the record's pending timers */
+	WALK_NAMES_END = 16,   /* likewise */
 	WALK_DONE = 13,
 	/* All tracked timers are to be gone through, by the program itself. */
 	WALK_TABLE = 14,
@@ -105,7 +106,8 @@ struct {
 /* Timers that were reported though tracking has no room for them: the id of the record. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 1024);
+	__uint(map_flags, BPF_F_NO_COMMON_LRU);
+	__uint(max_entries, 256); /* for each CPU; user space sizes it */
 	__type(key, u64);
 	__type(value, u64);
 } reported_untracked __weak SEC(".maps");
@@ -124,9 +126,10 @@ struct callback_name {
 	char symbol[DISARMD_SYMBOL_LEN];
 };
 
+/* Not an LRU: with few elements it forgets what was put there just now. */
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 256);
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
 	__type(key, u64);
 	__type(value, struct callback_name);
 } callback_names __weak SEC(".maps");
@@ -293,8 +296,9 @@ static __always_inline void report(struct unload_record *record, struct find *fi
 	}
 	slot = record->pending_count;
 	record->pending_count = slot + 1;
-	if (slot < DISARMD_PENDING_MAX)
-		describe(&record->pending[slot], find, owners, entry);
+	if (slot >= DISARMD_PENDING_MAX)
+		return;
+	describe(&record->pending[slot], find, owners, entry);
 	if (in_ranges(record->memory.ranges, find->facts.callback))
 		want_name(find->facts.callback, id);
 }
@@ -719,13 +723,18 @@ static __always_inline void walk_names(struct walk *walk, struct unload_record *
 	u64 callback;
 
 	if (index >= record->pending_count || index >= DISARMD_PENDING_MAX) {
-		walk->phase = WALK_DONE;
+		walk->index = 0;
+		walk->phase = walk->phase == WALK_NAMES ? WALK_NAMES_END : WALK_DONE;
 		return;
 	}
 	walk->index = index + 1;
 	callback = record->pending[index].callback;
 	name = bpf_map_lookup_elem(&callback_names, &callback);
-	if (name && name->record == record->id)
+	if (!name || name->record != record->id)
+		return;
+	if (walk->phase == WALK_NAMES_END)
+		bpf_map_delete_elem(&callback_names, &callback);
+	else
 		__builtin_memcpy(record->pending[index].symbol, name->symbol,
 				 sizeof(name->symbol));
 }
@@ -770,6 +779,7 @@ static __always_inline void walk_step(struct walk *walk, struct unload_record *r
 		walk_symbols(walk, record);
 		break;
 	case WALK_NAMES:
+	case WALK_NAMES_END:
 		walk_names(walk, record);
 		break;
 	}

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <deque>
 #include <map>
 #include <numeric>
 #include <optional>
@@ -23,6 +24,8 @@ namespace {
 
 // A timer softirq lasts microseconds; a survey that met one is simply run again.
 constexpr int survey_attempts = 50;
+// Reported timers that tracking has no room for, remembered while a verdict lasts.
+constexpr std::uint32_t untracked_per_cpu = 256;
 // bpf/survey.bpf.c
 constexpr std::uint32_t survey_unfinished = 1U << 31U;
 
@@ -61,6 +64,20 @@ Result<void> for_each_element(const bpf_map* map, Visit&& visit) {
     return {};
 }
 
+// How often the kernel had not run a program of ours because it was running already.
+struct MissedRuns {
+    std::uint64_t at_ns; // CLOCK_MONOTONIC, when that had been read
+    std::uint64_t count;
+};
+// Enough to hold one from before each free that is judged at once.
+constexpr std::size_t missed_runs_kept = 64;
+
+std::uint64_t monotonic_ns() {
+    return static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+            .count());
+}
+
 struct FreeSkeleton {
     void operator()(disarmd_bpf* skeleton) const { disarmd_bpf::destroy(skeleton); }
 };
@@ -87,7 +104,7 @@ struct Probe::State {
     std::unique_ptr<ring_buffer, FreeRing> ring;
     std::vector<HookChoice> choices;
     std::vector<Hook> hooks;       // of the choices, in their order
-    std::uint64_t missed_runs = 0; // as of the last consume()
+    std::deque<MissedRuns> missed_runs; // oldest first
     std::vector<std::string> loaded_modules; // notified, not yet handed out
 
     State(const KernelLayout& layout_in, const ProbeSettings& settings_in, KernelOffer offer_in)
@@ -153,6 +170,7 @@ struct Probe::State {
         bpf_map__set_max_entries(maps.unloads, settings.unloads);
         for (bpf_map* const per_cpu : {maps.running_callbacks, maps.recent_arms, maps.percpu_areas})
             bpf_map__set_max_entries(per_cpu, layout.possible_cpus);
+        bpf_map__set_max_entries(maps.reported_untracked, layout.possible_cpus * untracked_per_cpu);
         choose();
 
         if (const int err = disarmd_bpf::load(skeleton.get()); err != 0)
@@ -289,6 +307,8 @@ Result<void> Probe::watch() {
         return attached;
     if (auto surveyed = survey(); !surveyed)
         return fail(surveyed.error());
+    if (auto missed = note_missed_runs(); !missed)
+        return fail(missed.error());
     return {};
 }
 
@@ -353,16 +373,32 @@ Result<std::uint64_t> Probe::missed_runs() const {
     return missed;
 }
 
-Result<Coverage> Probe::take_coverage() {
+Result<std::uint64_t> Probe::note_missed_runs() {
     const auto missed = missed_runs();
     if (!missed)
-        return fail(missed.error());
+        return missed;
+    state_->missed_runs.push_back({monotonic_ns(), *missed});
+    if (state_->missed_runs.size() > missed_runs_kept)
+        state_->missed_runs.pop_front();
+    return missed;
+}
+
+bool Probe::missed_since(std::uint64_t time_ns, std::uint64_t missed) const {
+    // The last count from before; without one, all that were ever missed.
+    std::uint64_t before = 0;
+    for (const auto& noted : state_->missed_runs) {
+        if (noted.at_ns <= time_ns)
+            before = noted.count;
+    }
+    return missed != before;
+}
+
+Coverage Probe::take_coverage(std::uint64_t missed) const {
     Coverage coverage;
     coverage.backend = backend();
     coverage.tick = tick();
     coverage.has_timer_shutdown_sync = state_->layout.has_timer_shutdown_sync;
-    coverage.missed_runs = *missed;
-    coverage.missed_lately = *missed != std::exchange(state_->missed_runs, *missed);
+    coverage.missed_runs = missed;
     for (std::size_t i = 0; i < state_->choices.size(); ++i) {
         if (!state_->hooks[i].attached && state_->choices[i].role == HookRole::tracking)
             coverage.unattached_hooks.push_back(
@@ -406,15 +442,19 @@ Result<void> Probe::consume(const std::function<void(const std::string&)>& on_lo
         });
     if (!read)
         return fail(read.error());
+    // After the records were read: what was missed while they came about is counted. When nothing
+    // is to be judged it is what the next verdicts compare with.
+    const auto missed = note_missed_runs();
+    if (!missed)
+        return fail(missed.error());
     if (records.empty())
         return {};
     std::ranges::sort(records, {}, &abi::unload_record::id);
-    const auto coverage = take_coverage();
-    if (!coverage)
-        return fail(coverage.error());
+    auto coverage = take_coverage(*missed);
     const auto names = name_others(records);
     for (const auto& record : records) {
-        on_unload(judge(record, *coverage, names));
+        coverage.missed_lately = missed_since(record.freed_ns, *missed);
+        on_unload(judge(record, coverage, names));
         if (bpf_map_delete_elem(bpf_map__fd(map), &record.id) != 0)
             return fail(Error::from_errno("taking an unload record"));
     }

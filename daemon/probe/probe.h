@@ -74,7 +74,9 @@ private:
     Result<void> attach();
     void detach();
     Result<std::uint64_t> missed_runs() const;
-    Result<Coverage> take_coverage();
+    Result<std::uint64_t> note_missed_runs();
+    [[nodiscard]] bool missed_since(std::uint64_t time_ns, std::uint64_t missed) const;
+    [[nodiscard]] Coverage take_coverage(std::uint64_t missed) const;
 
     std::unique_ptr<State> state_;
 };

@@ -222,6 +222,7 @@ DISARMD_ASSERT_SIZE(struct unload_record,
 enum notification_kind {
 	NOTIFY_MODULE_LOADED = 0,
 	NOTIFY_UNLOAD = 1,
+	NOTIFY_UNLOAD_BEGINS = 2, /* of which module is not known yet */
 };
 
 /* A wake-up. It says that a map holds something new, and repeats none of it. */

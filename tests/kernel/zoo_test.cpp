@@ -278,6 +278,8 @@ protected:
 
 TEST_P(Zoo, clean_twins_are_clean) {
     const auto& machine = GetParam();
+    // One machine of each kernel meets every end, the others the first of each twin.
+    const bool meets_all_ends = machine.backend == "tracepoint" && machine.cpus > 1;
     std::string commands = serve();
     for (const auto& twin : clean_twins()) {
         if (twin.cpus > machine.cpus)
@@ -285,7 +287,8 @@ TEST_P(Zoo, clean_twins_are_clean) {
         if (twin.ends.empty())
             commands += fmt::format("twin {}\n", twin.module);
         else
-            commands += fmt::format("for end in {1}; do twin {0} end=$end {2}; done\n", twin.module, twin.ends,
+            commands += fmt::format("for end in {1}; do twin {0} end=$end {2}; done\n", twin.module,
+                                    meets_all_ends ? twin.ends : twin.ends.substr(0, twin.ends.find(' ')),
                                     twin.parameters);
     }
     // The deletes and the shutdowns of one module under the timer of another.
@@ -302,7 +305,7 @@ TEST_P(Zoo, clean_twins_are_clean) {
     const auto guest = run(commands);
     EXPECT_EQ(guest.status, 0) << guest.console;
     EXPECT_EQ(guest.console.find("proves nothing"), std::string::npos) << guest.console;
-    ASSERT_GT(guest.results.size(), 40U) << guest.console;
+    ASSERT_GT(guest.results.size(), 25U) << guest.console;
     for (const auto& unload : guest.results) {
         expect_clean(unload);
         expect_report(unload, machine);
