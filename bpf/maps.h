@@ -59,6 +59,20 @@ struct {
 	__type(value, struct tracked_timer);
 } armed_timers __weak SEC(".maps");
 
+/* Timers that were reported though tracking has no room for them, until they are armed again. */
+struct untracked_report {
+	u64 record;   /* id */
+	u64 orphaned; /* as in struct tracked_timer */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(map_flags, BPF_F_NO_COMMON_LRU);
+	__uint(max_entries, 256); /* for each CPU; user space sizes it */
+	__type(key, u64);
+	__type(value, struct untracked_report);
+} reported_untracked __weak SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 2048);

@@ -77,8 +77,10 @@ static __always_inline void timer_armed(u64 timer, const struct timer_facts *fac
 		struct tracked_timer fresh = {};
 
 		fill_arm(&fresh, timer, facts, cpu, task);
-		if (track_new(timer, &fresh, BPF_ANY))
+		if (track_new(timer, &fresh, BPF_ANY)) {
 			count_lost_arm(LOSS_TIMER_MAP);
+			bpf_map_delete_elem(&reported_untracked, &timer);
+		}
 	}
 	recent = bpf_map_lookup_elem(&recent_arms, &cpu);
 	if (recent) {

@@ -103,15 +103,6 @@ struct {
 	__type(value, struct tracked_timer);
 } blank_timer __weak SEC(".maps");
 
-/* Timers that were reported though tracking has no room for them: the id of the record. */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(map_flags, BPF_F_NO_COMMON_LRU);
-	__uint(max_entries, 256); /* for each CPU; user space sizes it */
-	__type(key, u64);
-	__type(value, u64);
-} reported_untracked __weak SEC(".maps");
-
 /* The timers that were reported last. Another owner of one may be freed as well. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -282,11 +273,18 @@ static __always_inline void report(struct unload_record *record, struct find *fi
 		if (entry->armed)
 			find->sources |= SOURCE_TRACKING;
 	} else {
-		u64 *reported = bpf_map_lookup_elem(&reported_untracked, &timer);
+		struct untracked_report *before = bpf_map_lookup_elem(&reported_untracked, &timer);
+		struct untracked_report now = { .record = id, .orphaned = owners };
 
-		if (reported && *reported == id)
+		if (before && before->record == id)
 			return;
-		bpf_map_update_elem(&reported_untracked, &timer, &id, BPF_ANY);
+		if (before)
+			owners &= ~before->orphaned;
+		if (!owners)
+			return;
+		if (before)
+			now.orphaned |= before->orphaned;
+		bpf_map_update_elem(&reported_untracked, &timer, &now, BPF_ANY);
 		entry = find_or_track(find);
 	}
 	if (entry) {

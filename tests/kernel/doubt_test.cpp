@@ -73,7 +73,7 @@ TEST_P(Doubt, lost_arms_spoil_nothing_that_the_scan_has_seen) {
     const auto guest = run_guest({GetParam(), 2, 400}, fmt::format(R"sh(
         limits='[limits]
         armed_timers = 64
-        scan_steps = 64'
+        scan_steps = 2'
         serve
         insmod /modules/zoo_timer_alloc.ko count=100 delay_ms=600000 end=delete; unload zoo_timer_alloc
         end_service both
@@ -97,7 +97,7 @@ TEST_P(Doubt, lost_arms_spoil_nothing_that_the_scan_has_seen) {
 TEST_P(Doubt, a_scan_cut_short_spoils_nothing_that_tracking_has_seen) {
     const auto guest = run_guest({GetParam(), 2, 400}, fmt::format(R"sh(
         limits='[limits]
-        scan_steps = 64'
+        scan_steps = 2'
         serve; {0} judged cut_scan
     )sh",
                                                                    clean_and_leaky));

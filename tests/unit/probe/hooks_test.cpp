@@ -163,9 +163,10 @@ TEST(ChooseHooks, attaches_to_every_function_of_a_family_that_the_kernel_has) {
     auto offer = everything();
     const auto targets = [&] {
         std::vector<std::string> all;
-        const auto arms = choice_of(choose_from(Backend::kprobe, offer), "arms of timers");
-        for (const auto& program : arms.programs)
-            all.insert(all.end(), program.targets.begin(), program.targets.end());
+        for (const auto* purpose : {"arms of timers", "re-arms of timers"}) {
+            for (const auto& program : choice_of(choose_from(Backend::kprobe, offer), purpose).programs)
+                all.insert(all.end(), program.targets.begin(), program.targets.end());
+        }
         return all;
     };
     EXPECT_THAT(targets(), testing::UnorderedElementsAre("add_timer", "add_timer_on", "add_timer_local",
