@@ -7,6 +7,7 @@
 # files to load, below the kernel's folder of modules. What happens goes to /dev/results,
 # one JSON object a line; a module's lines are sent when it is done with, and all carry its name as "step":
 #
+#   {"event":"alive"}                                       every five seconds, whatever happens
 #   {"event":"begin"}                                       sent ahead: if no end follows, this was the last word
 #   {"event":"rmmod","module":M,"error":E|null}             one try to unload M (the module or what came with it)
 #   {"event":"free","module":M}                             the kernel's own word (trace event module_free)
@@ -168,6 +169,8 @@ sweep() {
 	send
 }
 
+# A shell of its own, as what hangs is likely to be this one.
+(while sleep 5; do echo '{"event":"alive"}' >/dev/results; done) &
 lines=''
 start_tracing
 [ "$watched" = unwatched ] || start_disarmd
