@@ -66,7 +66,8 @@ void expect_leaks(const std::vector<Json>& unloads, const Json& sources) {
     EXPECT_EQ(unloads[2]["sources"], sources);
     EXPECT_EQ(unloads[3]["verdict"], "leak");
     EXPECT_EQ(unloads[3]["pending"].size(), 1U);
-    EXPECT_EQ(unloads[3]["sources"], sources);
+    // A table that is full of orphans has no room for this one.
+    EXPECT_EQ(unloads[3]["sources"].back(), sources.back());
 }
 
 TEST_P(Doubt, lost_arms_spoil_nothing_that_the_scan_has_seen) {
@@ -207,7 +208,7 @@ TEST_P(Doubt, missed_runs_spoil_what_they_could_have_hidden) {
         : >/tmp/unloads; : >/tmp/unloaded
         insmod /modules/zoo_recurse.ko delay_ms=600000
         while [ ! -e /tmp/enough ]; do echo 1 >/sys/module/zoo_recurse/parameters/arm; done &
-        insmod /modules/zoo_nothing.ko; unload zoo_nothing
+        for i in 1 2 3 4 5 6 7 8; do insmod /modules/zoo_nothing.ko; unload zoo_nothing; done
         judged meanwhile
         : >/tmp/enough
         wait $!
@@ -222,11 +223,16 @@ TEST_P(Doubt, missed_runs_spoil_what_they_could_have_hidden) {
     expect_clean(before[0]); // the scan has seen it all since
     EXPECT_EQ(before[0]["lost_events"] > 0, misses) << before[0];
     const auto meanwhile = named(guest, "meanwhile");
-    ASSERT_EQ(meanwhile.size(), 1U) << guest.console;
-    if (misses)
-        expect_inconclusive(meanwhile[0], {"lost while the module was being freed"});
-    else
-        expect_clean(meanwhile[0]);
+    ASSERT_EQ(meanwhile.size(), 8U) << guest.console;
+    // Whether one falls into the short time of a free is chance; into none of eight it is not.
+    std::size_t spoilt = 0;
+    for (const auto& unload : meanwhile) {
+        if (unload["verdict"] == "clean")
+            continue;
+        ++spoilt;
+        expect_inconclusive(unload, {"lost while the module was being freed"});
+    }
+    EXPECT_EQ(spoilt > 0, misses) << guest.console;
     const auto leaky = named(guest, "leaky");
     ASSERT_EQ(leaky.size(), 1U) << guest.console;
     EXPECT_EQ(leaky[0]["verdict"], "leak") << leaky[0];
