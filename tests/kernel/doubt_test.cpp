@@ -63,10 +63,10 @@ void expect_leaks(const std::vector<Json>& unloads, const Json& sources) {
     ASSERT_EQ(unloads.size(), 4U);
     EXPECT_EQ(unloads[2]["verdict"], "leak");
     EXPECT_EQ(unloads[2]["pending"].size() + unloads[2]["pending_left_out"].get<std::size_t>(), 100U);
-    EXPECT_EQ(unloads[2]["sources"], sources);
+    // "scan" comes last, if it is there. What a full table had room for is chance.
+    EXPECT_EQ(unloads[2]["sources"].back(), sources.back());
     EXPECT_EQ(unloads[3]["verdict"], "leak");
     EXPECT_EQ(unloads[3]["pending"].size(), 1U);
-    // A table that is full of orphans has no room for this one.
     EXPECT_EQ(unloads[3]["sources"].back(), sources.back());
 }
 
