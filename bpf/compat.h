@@ -71,10 +71,10 @@ static __always_inline u64 read_module_memory(u64 mod, struct module_memory *mem
 
 			if ((i + 1) * stride > size)
 				break;
-			read_range(&memory->ranges[i],
-				   region + bpf_core_field_offset(struct module_memory___v6_4, base),
-				   region + bpf_core_field_offset(struct module_memory___v6_4,
-								  size));
+			read_range(
+				&memory->ranges[i],
+				region + bpf_core_field_offset(struct module_memory___v6_4, base),
+				region + bpf_core_field_offset(struct module_memory___v6_4, size));
 			bytes += memory->ranges[i].size;
 			if (i == init)
 				memory->init_text = memory->ranges[i];

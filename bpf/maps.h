@@ -9,7 +9,8 @@
 #include <disarmd/abi.h>
 #include "kernel.h"
 
-/* What user space found out about this kernel before loading. Addresses come from kallsyms; 0: not known. */
+/* What user space found out about this kernel before loading. Addresses come from kallsyms; 0: not
+ * known. */
 const volatile __u64 timer_bases_percpu __weak = 0;   /* "timer_bases": add a CPU's offset */
 const volatile __u32 timer_bases_per_cpu __weak = 0;  /* NR_BASES */
 const volatile __u64 hrtimer_bases_percpu __weak = 0; /* "hrtimer_bases": add a CPU's offset */
@@ -88,7 +89,8 @@ struct {
 	__type(value, u32);
 } percpu_areas __weak SEC(".maps");
 
-/* Timers of modules whose callback a CPU executes: a softirq's can be interrupted by a hardirq's. */
+/* Timers of modules whose callback a CPU executes: a softirq's can be interrupted by a hardirq's.
+ */
 #define CALLBACKS_NESTED 3
 struct running_callbacks {
 	u64 timer[CALLBACKS_NESTED]; /* 0: none */

@@ -10,7 +10,7 @@
 #include "walk.h"
 
 /* One run takes this many, squared, steps; user space runs it again until it is done. */
-#define TURNS 64
+#define TURNS		  64
 #define SURVEY_UNFINISHED (1U << 31)
 
 /* Set by user space to begin anew. */
@@ -128,8 +128,7 @@ static __always_inline void survey_step(struct walk *walk)
 		walk_edge(walk, &find);
 		break;
 	}
-	if (find.timer &&
-	    (in_module_space(find.facts.callback) || in_module_space(find.timer)))
+	if (find.timer && (in_module_space(find.facts.callback) || in_module_space(find.timer)))
 		find_or_track(&find);
 }
 

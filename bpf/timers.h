@@ -59,7 +59,8 @@ static __always_inline long read_hrtimer(struct timer_facts *facts, u64 timer)
 
 	facts->kind = TIMER_KIND_HRTIMER;
 	if (read_u64(&facts->callback, timer + bpf_core_field_offset(struct hrtimer, function)) ||
-	    read_u64(&facts->expires, timer + bpf_core_field_offset(struct hrtimer, node.expires)) ||
+	    read_u64(&facts->expires,
+		     timer + bpf_core_field_offset(struct hrtimer, node.expires)) ||
 	    read_u64(&base, timer + bpf_core_field_offset(struct hrtimer, base)) ||
 	    read_u64(&offset, base + bpf_core_field_offset(struct hrtimer_clock_base, offset)))
 		return -1;
@@ -95,7 +96,8 @@ static __always_inline enum linkage read_timer_linkage(u64 timer, u64 expected_c
 	return IN_FLUX;
 }
 
-/* The same of an hrtimer. It is traced as started right before it is queued, under its base's lock. */
+/* The same of an hrtimer. It is traced as started right before it is queued, under its base's lock.
+ */
 static __always_inline enum linkage read_hrtimer_linkage(u64 timer, u64 expected_callback)
 {
 #pragma unroll
@@ -113,7 +115,8 @@ static __always_inline enum linkage read_hrtimer_linkage(u64 timer, u64 expected
 		if (read_u64(&base, timer + bpf_core_field_offset(struct hrtimer, base)) ||
 		    read_u64(&cpu_base,
 			     base + bpf_core_field_offset(struct hrtimer_clock_base, cpu_base)) ||
-		    read_u32(&lock, cpu_base + bpf_core_field_offset(struct hrtimer_cpu_base, lock)))
+		    read_u32(&lock,
+			     cpu_base + bpf_core_field_offset(struct hrtimer_cpu_base, lock)))
 			return UNLINKED;
 		if (!lock)
 			return UNLINKED;

@@ -51,7 +51,8 @@ int BPF_PROG(on_timer_expire_entry, struct timer_list *timer)
 	struct timer_facts facts = { .callback = (u64)timer->function };
 	u64 key = (u64)timer;
 
-	/* timer_shutdown() on another CPU may have cleared it; the callback is called all the same. */
+	/* timer_shutdown() on another CPU may have cleared it; the callback is called all the same.
+	 */
 	if (!facts.callback || concerns_modules(key, &facts))
 		callback_begins(key);
 	return 0;

@@ -237,7 +237,8 @@ static __always_inline u32 gaps_of_look(const struct walk *walk, const struct un
 		gaps |= GAP_RANGES;
 	if (lost_arms() != walk->lost_arms)
 		gaps |= GAP_LOST_MEANWHILE;
-	/* Neither callback nor object tell tracking that a per-CPU timer of core code is a module's. */
+	/* Neither callback nor object tell tracking that a per-CPU timer of core code is a
+	 * module's. */
 	if ((gaps & SCAN_GAPS) && record->memory.percpu.size)
 		gaps |= GAP_TRACKING_UNREAD;
 	return gaps;
@@ -262,7 +263,8 @@ static long report_tracked(void *map, u64 *key, struct tracked_timer *entry,
 	if (!record)
 		return 1;
 	if (!in_ranges(record->memory.ranges, entry->callback) &&
-	    !in_ranges(record->memory.ranges, *key) && !in_range(&record->memory.init_text, entry->callback))
+	    !in_ranges(record->memory.ranges, *key) &&
+	    !in_range(&record->memory.init_text, entry->callback))
 		return 0;
 	confirm((struct walk *)record->scratch, &find, *key, entry);
 	if (find.timer)
@@ -334,8 +336,10 @@ static __always_inline void read_symbol_table(struct walk *walk, u64 mod)
 	u64 kallsyms = 0;
 
 	if (read_u64(&kallsyms, mod + bpf_core_field_offset(struct module, kallsyms)) ||
-	    read_u64(&walk->symtab, kallsyms + bpf_core_field_offset(struct mod_kallsyms, symtab)) ||
-	    read_u64(&walk->strtab, kallsyms + bpf_core_field_offset(struct mod_kallsyms, strtab)) ||
+	    read_u64(&walk->symtab,
+		     kallsyms + bpf_core_field_offset(struct mod_kallsyms, symtab)) ||
+	    read_u64(&walk->strtab,
+		     kallsyms + bpf_core_field_offset(struct mod_kallsyms, strtab)) ||
 	    read_u32(&walk->symbols,
 		     kallsyms + bpf_core_field_offset(struct mod_kallsyms, num_symtab)))
 		walk->symbols = 0;

@@ -18,35 +18,35 @@
 #include "maps.h"
 #include "timers.h"
 
-#define BUCKET_ATTEMPTS 4
-#define WHEEL_ATTEMPTS	8
-#define TREE_ATTEMPTS	16
-#define WORD_BITS	64
+#define BUCKET_ATTEMPTS	 4
+#define WHEEL_ATTEMPTS	 8
+#define TREE_ATTEMPTS	 16
+#define WORD_BITS	 64
 #define SYMBOLS_PER_STEP 4
 /* Elf64_Sym (include/uapi/linux/elf.h) */
-#define ELF_SYMBOL_BYTES       24
+#define ELF_SYMBOL_BYTES	24
 #define ELF_SYMBOL_VALUE_OFFSET 8
 
 enum walk_phase {
 	/* of the survey */
-	WALK_AREAS = 0,	   /* index: CPU */
-	WALK_MODULES = 1,  /* node: in the list of modules */
+	WALK_AREAS = 0,	  /* index: CPU */
+	WALK_MODULES = 1, /* node: in the list of modules */
 	/* of the survey and of every look */
-	WALK_WHEEL = 2,	   /* index: wheel */
-	WALK_WORD = 3,	   /* word: of the wheel's bitmap */
-	WALK_BUCKET = 4,   /* bits: of the word, not yet walked */
-	WALK_LIST = 5,	   /* node, link: in the bucket's list */
-	WALK_TREE = 6,	   /* index: tree */
-	WALK_EDGE = 7,	   /* node, from: in the tree */
+	WALK_WHEEL = 2,	 /* index: wheel */
+	WALK_WORD = 3,	 /* word: of the wheel's bitmap */
+	WALK_BUCKET = 4, /* bits: of the word, not yet walked */
+	WALK_LIST = 5,	 /* node, link: in the bucket's list */
+	WALK_TREE = 6,	 /* index: tree */
+	WALK_EDGE = 7,	 /* node, from: in the tree */
 	/* of every look */
-	WALK_RUNNING = 8,      /* index: wheel */
-	WALK_RUNNING_HR = 9,   /* index: tree */
-	WALK_ORPHANS = 15,     /* word: how far back in their ring */
-	WALK_RECENT = 10,      /* index: CPU, word: how far back in its ring */
+	WALK_RUNNING = 8,    /* index: wheel */
+	WALK_RUNNING_HR = 9, /* index: tree */
+	WALK_ORPHANS = 15,   /* word: how far back in their ring */
+	WALK_RECENT = 10,    /* index: CPU, word: how far back in its ring */
 	/* of a leak */
-	WALK_SYMBOLS = 11,     /* index: in the module's symbol table */
-	WALK_NAMES = 12,       /* index: in the record's pending timers */
-	WALK_NAMES_END = 16,   /* likewise */
+	WALK_SYMBOLS = 11,   /* index: in the module's symbol table */
+	WALK_NAMES = 12,     /* index: in the record's pending timers */
+	WALK_NAMES_END = 16, /* likewise */
 	WALK_DONE = 13,
 	/* All tracked timers are to be gone through, by the program itself. */
 	WALK_TABLE = 14,
@@ -62,9 +62,9 @@ enum walk_stage {
 
 /* Lies in the scratch of an unload's record. */
 struct walk {
-	u64 since_ns;	/* arms from here on are recent */
-	u64 lost_arms;	/* until here */
-	u64 base;	/* of the wheel or tree */
+	u64 since_ns;  /* arms from here on are recent */
+	u64 lost_arms; /* until here */
+	u64 base;      /* of the wheel or tree */
 	u64 bits;
 	u64 head;
 	u64 link; /* address of the pointer that leads to node */
@@ -195,9 +195,9 @@ static __always_inline u8 owners_of(const struct unload_record *record, const st
 	    (in_range(&memory->init_text, callback) && entry && entry->armed_ns &&
 	     entry->armed_ns >= record->loaded_ns && entry->armed_ns <= record->live_ns))
 		owners |= find->facts.kind == TIMER_KIND_DELAYED_WORK ||
-					  find->facts.kind == TIMER_KIND_KTHREAD_DELAYED_WORK ?
-				  OWNED_BY_WORK :
-				  OWNED_BY_CALLBACK;
+					  find->facts.kind == TIMER_KIND_KTHREAD_DELAYED_WORK
+				  ? OWNED_BY_WORK
+				  : OWNED_BY_CALLBACK;
 	if (in_ranges(memory->ranges, find->timer) || in_percpu(&memory->percpu, find->timer))
 		owners |= OWNED_BY_OBJECT;
 	if (!owners || !entry)
@@ -236,8 +236,8 @@ static __always_inline void want_name(u64 callback, u64 record)
 		name->record = record;
 }
 
-static __always_inline void describe(struct pending_timer *pending, const struct find *find, u8 owners,
-				     const struct tracked_timer *entry)
+static __always_inline void describe(struct pending_timer *pending, const struct find *find,
+				     u8 owners, const struct tracked_timer *entry)
 {
 	pending->timer = find->timer;
 	pending->callback = find->facts.callback;
@@ -522,7 +522,8 @@ static __always_inline void walk_edge(struct walk *walk, struct find *find)
 		after_scan(walk);
 		return;
 	}
-	whole = !read_u64(&parent, node + bpf_core_field_offset(struct rb_node, __rb_parent_color)) &&
+	whole = !read_u64(&parent,
+			  node + bpf_core_field_offset(struct rb_node, __rb_parent_color)) &&
 		!read_u64(&left, node + bpf_core_field_offset(struct rb_node, rb_left)) &&
 		!read_u64(&right, node + bpf_core_field_offset(struct rb_node, rb_right));
 	parent &= ~3ULL; /* the colour */
@@ -630,8 +631,8 @@ static __always_inline void confirm(struct walk *walk, struct find *find, u64 ti
 		find->timer = entry->armed ? timer : 0;
 		return;
 	}
-	linkage = entry->kind == TIMER_KIND_HRTIMER ? read_hrtimer_linkage(timer, entry->callback) :
-						      read_timer_linkage(timer, entry->callback);
+	linkage = entry->kind == TIMER_KIND_HRTIMER ? read_hrtimer_linkage(timer, entry->callback)
+						    : read_timer_linkage(timer, entry->callback);
 	if (linkage == LINKED)
 		find->timer = timer;
 	else if (linkage == IN_FLUX)
@@ -708,7 +709,8 @@ static __always_inline void walk_symbols(struct walk *walk, const struct unload_
 		}
 		walk->index++;
 		name = bpf_map_lookup_elem(&callback_names, &value);
-		if (name && name->record == record->id && !name->symbol[0] && !read_u32(&at, symbol))
+		if (name && name->record == record->id && !name->symbol[0] &&
+		    !read_u32(&at, symbol))
 			bpf_probe_read_kernel_str(name->symbol, sizeof(name->symbol),
 						  (const void *)(walk->strtab + at));
 	}
@@ -733,8 +735,7 @@ static __always_inline void walk_names(struct walk *walk, struct unload_record *
 	if (walk->phase == WALK_NAMES_END)
 		bpf_map_delete_elem(&callback_names, &callback);
 	else
-		__builtin_memcpy(record->pending[index].symbol, name->symbol,
-				 sizeof(name->symbol));
+		__builtin_memcpy(record->pending[index].symbol, name->symbol, sizeof(name->symbol));
 }
 
 /* One step of a look at all timers for a module that is being freed. */

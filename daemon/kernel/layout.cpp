@@ -35,10 +35,17 @@ std::uint32_t count_wheels(const CoreSymbols& symbols, const KernelBtf& btf) {
 } // namespace
 
 std::set<std::string> layout_symbols() {
-    return {"timer_bases",         "hrtimer_bases",   "__per_cpu_offset",
-            "modules",             "_end",            "delayed_work_timer_fn",
-            "clocksource_jiffies", "__preempt_count", "kthread_delayed_work_timer_fn",
-            "pcpu_hot",            "timer_shutdown_sync"};
+    return {"timer_bases",
+            "hrtimer_bases",
+            "__per_cpu_offset",
+            "modules",
+            "_end",
+            "delayed_work_timer_fn",
+            "clocksource_jiffies",
+            "__preempt_count",
+            "kthread_delayed_work_timer_fn",
+            "pcpu_hot",
+            "timer_shutdown_sync"};
 }
 
 Result<std::uint32_t> parse_possible_cpus(std::string_view list) {

@@ -39,9 +39,14 @@ const std::vector<std::string> init_module{"do_init_module"};
 const std::vector<std::string> add_family{"add_timer", "add_timer_on", "add_timer_local", "add_timer_global"};
 const std::vector<std::string> mod_family{"mod_timer", "mod_timer_pending", "timer_reduce"};
 // 6.2 (9a5a30568697) renamed del_timer(), and stable kernels followed; 6.15 the rest.
-const std::vector<std::string> delete_family{
-    "del_timer",      "del_timer_sync",        "timer_delete",   "timer_delete_sync", "try_to_del_timer_sync",
-    "timer_shutdown", "timer_delete_sync_try", "timer_shutdown_sync"};
+const std::vector<std::string> delete_family{"del_timer",
+                                             "del_timer_sync",
+                                             "timer_delete",
+                                             "timer_delete_sync",
+                                             "try_to_del_timer_sync",
+                                             "timer_shutdown",
+                                             "timer_delete_sync_try",
+                                             "timer_shutdown_sync"};
 
 std::vector<HookPlan> tracepoint_plans() {
     return {
@@ -68,9 +73,7 @@ std::vector<HookPlan> tracepoint_plans() {
 
 std::vector<HookPlan> kprobe_plans() {
     return {
-        {"disarms of timers",
-         HookRole::detail,
-         {{{"kprobe_delete_timer", kprobe, delete_family, true}}}},
+        {"disarms of timers", HookRole::detail, {{{"kprobe_delete_timer", kprobe, delete_family, true}}}},
         {"arms of timers", HookRole::tracking, {{{"kprobe_add_timer", kprobe, add_family, true}}}},
         {"re-arms of timers", HookRole::tracking, {{{"kprobe_mod_timer", kprobe, mod_family, true}}}},
         {"callbacks having returned",
@@ -114,44 +117,34 @@ std::vector<HookPlan> module_plans(Backend backend) {
         {{"kprobe_free_module_unrolled", kprobe, {"free_module"}, false, Loop::lacking}},
     };
     return {
-        {"moves of timers off a dead CPU",
-         HookRole::detail,
+        {"moves of timers off a dead CPU", HookRole::detail,
          ways({{{"on_timers_migrate_exit", fexit, {"timers_dead_cpu"}},
                 {"on_timers_migrate", fentry, {"timers_dead_cpu"}}}},
               {{{"kprobe_migrate_exit", kretprobe, {"timers_dead_cpu"}},
                 {"kprobe_migrate", kprobe, {"timers_dead_cpu"}}}})},
-        {"moves of hrtimers off a dead CPU",
-         HookRole::detail,
+        {"moves of hrtimers off a dead CPU", HookRole::detail,
          ways({{{"on_hrtimers_migrate_exit", fexit, {"hrtimers_cpu_dying", "hrtimers_dead_cpu"}},
                 {"on_hrtimers_migrate", fentry, {"hrtimers_cpu_dying", "hrtimers_dead_cpu"}}}},
               {{{"kprobe_migrate_exit", kretprobe, {"hrtimers_cpu_dying", "hrtimers_dead_cpu"}},
                 {"kprobe_migrate", kprobe, {"hrtimers_cpu_dying", "hrtimers_dead_cpu"}}}})},
-        {std::string(memory_hook_purpose),
-         HookRole::tracking,
+        {std::string(memory_hook_purpose), HookRole::tracking,
          ways({{{"on_module_memory_free", fentry, memory_free, false, Loop::needed}},
                {{"on_module_memory_free_unrolled", fentry, memory_free, false, Loop::lacking}}},
               {{{"kprobe_module_memory_free", kprobe, memory_free, false, Loop::needed}},
                {{"kprobe_module_memory_free_unrolled", kprobe, memory_free, false, Loop::lacking}}})},
-        {"inits having returned",
-         HookRole::verdict,
+        {"inits having returned", HookRole::verdict,
          ways({{{"on_init_module_exit", fexit, init_module}}},
               {{{"kprobe_init_module_exit", kretprobe, init_module}}})},
-        {"inits being begun",
-         HookRole::verdict,
+        {"inits being begun", HookRole::verdict,
          ways({{{"on_init_module", fentry, init_module}}}, {{{"kprobe_init_module", kprobe, init_module}}})},
-        {"unloads having returned",
-         HookRole::detail,
+        {"unloads having returned", HookRole::detail,
          ways({{{"on_delete_module_exit", fexit, delete_module}}},
               {{{"kprobe_delete_module_exit", kretprobe, delete_module}}})},
-        {"unloads being begun",
-         HookRole::detail,
+        {"unloads being begun", HookRole::detail,
          ways({{{"on_delete_module", fentry, delete_module}}},
               {{{"kprobe_delete_module", kprobe, delete_module}}})},
-        {"modules being loaded",
-         HookRole::verdict,
-         {{{"on_module_load", raw_tracepoint, {"module_load"}}}}},
-        {"modules being freed: the verdict",
-         HookRole::verdict,
+        {"modules being loaded", HookRole::verdict, {{{"on_module_load", raw_tracepoint, {"module_load"}}}}},
+        {"modules being freed: the verdict", HookRole::verdict,
          ways(std::move(free_ways), std::move(free_kprobes))},
     };
 }
@@ -204,8 +197,8 @@ HookChoice choose(const HookPlan& plan, const KernelOffer& offer, const std::set
     const auto record = [&](const Program& program, const std::vector<std::string>& places,
                             std::string_view outcome) {
         const auto& names = places.empty() ? program.targets : places;
-        choice.hook.attempts.push_back(
-            {fmt::format("{}", fmt::join(names, ", ")), std::string(name_of(program.method)), std::string(outcome)});
+        choice.hook.attempts.push_back({fmt::format("{}", fmt::join(names, ", ")),
+                                        std::string(name_of(program.method)), std::string(outcome)});
     };
     for (const auto& way : plan.ways) {
         if (!is_for(way.front(), offer))

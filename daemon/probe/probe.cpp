@@ -73,9 +73,9 @@ struct MissedRuns {
 constexpr std::size_t missed_runs_kept = 64;
 
 std::uint64_t monotonic_ns() {
-    return static_cast<std::uint64_t>(
-        std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
-            .count());
+    return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(
+                                          std::chrono::steady_clock::now().time_since_epoch())
+                                          .count());
 }
 
 struct FreeSkeleton {
@@ -103,8 +103,8 @@ struct Probe::State {
     std::vector<std::unique_ptr<bpf_link, FreeLink>> links;
     std::unique_ptr<ring_buffer, FreeRing> ring;
     std::vector<HookChoice> choices;
-    std::vector<Hook> hooks;       // of the choices, in their order
-    std::deque<MissedRuns> missed_runs; // oldest first
+    std::vector<Hook> hooks;                 // of the choices, in their order
+    std::deque<MissedRuns> missed_runs;      // oldest first
     std::vector<std::string> loaded_modules; // notified, not yet handed out
 
     State(const KernelLayout& layout_in, const ProbeSettings& settings_in, KernelOffer offer_in)
@@ -139,7 +139,8 @@ struct Probe::State {
             for (const auto& chosen : choice.programs) {
                 bpf_program__set_autoload(program(chosen.program), true);
                 if (chosen.method == HookMethod::fentry || chosen.method == HookMethod::fexit)
-                    bpf_program__set_attach_target(program(chosen.program), 0, chosen.targets.front().c_str());
+                    bpf_program__set_attach_target(program(chosen.program), 0,
+                                                   chosen.targets.front().c_str());
             }
         }
     }
@@ -177,8 +178,7 @@ struct Probe::State {
             return fail(Error::from_libbpf(err, fmt::format("loading the kernel programs of the {} backend "
                                                             "(--verbose shows why)",
                                                             name_of(backend))));
-        ring.reset(
-            ring_buffer__new(bpf_map__fd(maps.notifications), State::on_notification, this, nullptr));
+        ring.reset(ring_buffer__new(bpf_map__fd(maps.notifications), State::on_notification, this, nullptr));
         if (!ring)
             return fail(Error::from_errno("opening the notification ring buffer"));
         return {};
@@ -294,7 +294,8 @@ Result<void> Probe::attach() {
             }
         }
         if (choice.role == HookRole::verdict)
-            return fail({ENOTSUP, fmt::format("{} can't be watched: {}", hook.purpose, attached.error().text())});
+            return fail(
+                {ENOTSUP, fmt::format("{} can't be watched: {}", hook.purpose, attached.error().text())});
         if (choice.role == HookRole::tracking)
             tracking_whole = false;
     }

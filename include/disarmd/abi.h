@@ -24,7 +24,7 @@ namespace disarmd::abi
 #define DISARMD_COMM_LEN	16
 #define DISARMD_SYMBOL_LEN	128
 /* What one verdict keeps of its progress in its record, in words. */
-#define DISARMD_SCRATCH_WORDS	24
+#define DISARMD_SCRATCH_WORDS 24
 /* Two layouts up to 6.3, MOD_MEM_NUM_TYPES (7) from 6.4. */
 #define DISARMD_MODULE_RANGES 8
 /* Timers described in one unload record; further ones are counted only. */
@@ -63,7 +63,8 @@ DISARMD_ASSERT_SIZE(struct module_task, 24);
 /* Why a timer belongs to a module; more than one may hold. */
 enum timer_owner {
 	OWNED_BY_CALLBACK = 1, /* its callback is in the module's text */
-	OWNED_BY_OBJECT = 2,   /* the timer itself lies in the module's memory, per-CPU data included */
+	OWNED_BY_OBJECT =
+		2,	   /* the timer itself lies in the module's memory, per-CPU data included */
 	OWNED_BY_WORK = 4, /* the callback is a core trampoline, the work function the module's */
 };
 
@@ -85,25 +86,27 @@ enum unload_verdict {
 
 /* What kept a verdict, or one of its two sources, from being whole. */
 enum verdict_gap {
-	GAP_SCAN_MOVING = 1,	  /* a list or tree changed under the scan at every attempt */
-	GAP_SCAN_BOUND = 2,	  /* there was more to scan than the scan's bound */
-	GAP_SCAN_EXPIRING = 4,	  /* timers were being expired: some hang in no bucket */
-	GAP_SCAN_UNREADABLE = 8,  /* a wheel, a tree or a timer could not be read */
-	GAP_TRACKING_LOST = 16,	  /* arms were lost since the module was loaded; see enum loss */
-	GAP_TRACKING_LATE = 32,	  /* the start-up scan had not seen every timer armed before */
-	GAP_HOOKS = 64,		  /* not every tracking program was attached */
-	GAP_LOST_MEANWHILE = 128, /* arms were lost while the module was being freed */
-	GAP_UNCONFIRMED = 256,	  /* a tracked timer was in motion until the end */
-	GAP_RANGES = 512,	  /* the module's memory could not be told */
-	GAP_SCAN_ABSENT = 1024,	  /* where this kernel keeps its timers is not known */
+	GAP_SCAN_MOVING = 1,	    /* a list or tree changed under the scan at every attempt */
+	GAP_SCAN_BOUND = 2,	    /* there was more to scan than the scan's bound */
+	GAP_SCAN_EXPIRING = 4,	    /* timers were being expired: some hang in no bucket */
+	GAP_SCAN_UNREADABLE = 8,    /* a wheel, a tree or a timer could not be read */
+	GAP_TRACKING_LOST = 16,	    /* arms were lost since the module was loaded; see enum loss */
+	GAP_TRACKING_LATE = 32,	    /* the start-up scan had not seen every timer armed before */
+	GAP_HOOKS = 64,		    /* not every tracking program was attached */
+	GAP_LOST_MEANWHILE = 128,   /* arms were lost while the module was being freed */
+	GAP_UNCONFIRMED = 256,	    /* a tracked timer was in motion until the end */
+	GAP_RANGES = 512,	    /* the module's memory could not be told */
+	GAP_SCAN_ABSENT = 1024,	    /* where this kernel keeps its timers is not known */
 	GAP_TRACKING_UNSURE = 2048, /* tracked by kprobes, which a kernel may skip and not say so */
 	GAP_TRACKING_UNREAD = 4096, /* this kernel's programs can't go through all tracked timers */
-	GAP_OVERRUN = 8192, /* more timers were armed while it was being freed than are remembered */
+	GAP_OVERRUN =
+		8192, /* more timers were armed while it was being freed than are remembered */
 };
 
-#define SCAN_GAPS \
-	(GAP_SCAN_MOVING | GAP_SCAN_BOUND | GAP_SCAN_EXPIRING | GAP_SCAN_UNREADABLE | GAP_SCAN_ABSENT)
-#define TRACKING_GAPS \
+#define SCAN_GAPS                                                                                  \
+	(GAP_SCAN_MOVING | GAP_SCAN_BOUND | GAP_SCAN_EXPIRING | GAP_SCAN_UNREADABLE |              \
+	 GAP_SCAN_ABSENT)
+#define TRACKING_GAPS                                                                              \
 	(GAP_TRACKING_LOST | GAP_TRACKING_LATE | GAP_TRACKING_UNSURE | GAP_TRACKING_UNREAD)
 /*
  * The rule of every verdict. What was armed before the last look at the kernel's
@@ -140,7 +143,7 @@ struct memory_range {
 /* Where a module's code and data are. */
 struct module_memory {
 	struct memory_range ranges[DISARMD_MODULE_RANGES];
-	struct memory_range percpu; /* add a CPU's offset to its start */
+	struct memory_range percpu;    /* add a CPU's offset to its start */
 	struct memory_range init_text; /* as it was loaded; given back once its init has run */
 };
 DISARMD_ASSERT_SIZE(struct module_memory, 160);

@@ -35,8 +35,9 @@ protected:
 
 void expect_reason(const Json& unload, const std::string& words) {
     const auto& reasons = unload["why_inconclusive"];
-    const bool given = std::ranges::any_of(
-        reasons, [&](const Json& reason) { return reason.get<std::string>().find(words) != std::string::npos; });
+    const bool given = std::ranges::any_of(reasons, [&](const Json& reason) {
+        return reason.get<std::string>().find(words) != std::string::npos;
+    });
     EXPECT_TRUE(given) << words << " is not among " << reasons;
 }
 
@@ -257,15 +258,15 @@ TEST_P(Doubt, timers_in_motion_hide_no_leak_and_make_none) {
     ASSERT_EQ(bystander.size(), 7U) << guest.console;
     for (const auto& unload : bystander) {
         EXPECT_NE(unload["verdict"], "leak") << unload;
-        std::cout << GetParam() << ": in the midst of motion: " << unload["module"] << ' ' << unload["verdict"] << ' '
-                  << unload["why_inconclusive"] << '\n';
+        std::cout << GetParam() << ": in the midst of motion: " << unload["module"] << ' '
+                  << unload["verdict"] << ' ' << unload["why_inconclusive"] << '\n';
     }
     EXPECT_EQ(bystander.back()["verdict"], "clean") << bystander.back();
     const auto target = named(guest, "target");
     ASSERT_EQ(target.size(), 1U) << guest.console;
     EXPECT_NE(target[0]["verdict"], "clean") << target[0];
-    std::cout << GetParam() << ": always in motion: " << target[0]["verdict"] << ' ' << target[0]["why_inconclusive"]
-              << '\n';
+    std::cout << GetParam() << ": always in motion: " << target[0]["verdict"] << ' '
+              << target[0]["why_inconclusive"] << '\n';
 }
 
 INSTANTIATE_TEST_SUITE_P(Kernels, Doubt, testing::ValuesIn(test_kernels()),

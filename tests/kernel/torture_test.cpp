@@ -100,16 +100,16 @@ class Torture : public testing::TestWithParam<Machine> {};
 
 TEST_P(Torture, verdicts_are_what_the_module_counts_itself) {
     const auto& machine = GetParam();
-    const auto guest = run_guest(
-        {machine.kernel, machine.cpus, static_cast<int>(200 + 6 * rounds())},
-        fmt::format("serve --probe-backend {}\n"
-                    "seed={} rounds={}\n"
-                    "while [ $rounds -gt 0 ]; do\n"
-                    "    insmod /modules/zoo_torture.ko seed=$seed; unload zoo_torture\n"
-                    "    seed=$((seed + 1)) rounds=$((rounds - 1)); await_judged\n"
-                    "done\n"
-                    "judged\n",
-                    machine.backend, first_seed(), rounds()));
+    const auto guest =
+        run_guest({machine.kernel, machine.cpus, static_cast<int>(200 + 6 * rounds())},
+                  fmt::format("serve --probe-backend {}\n"
+                              "seed={} rounds={}\n"
+                              "while [ $rounds -gt 0 ]; do\n"
+                              "    insmod /modules/zoo_torture.ko seed=$seed; unload zoo_torture\n"
+                              "    seed=$((seed + 1)) rounds=$((rounds - 1)); await_judged\n"
+                              "done\n"
+                              "judged\n",
+                              machine.backend, first_seed(), rounds()));
     SCOPED_TRACE(fmt::format("DISARMD_TORTURE_SEED={} DISARMD_TORTURE_ROUNDS={} repeats this", first_seed(),
                              rounds()));
     EXPECT_EQ(guest.status, 0) << guest.console;
@@ -137,7 +137,8 @@ TEST_P(Torture, verdicts_are_what_the_module_counts_itself) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Machines, Torture, testing::ValuesIn(machines()), [](const auto& test) {
-    return fmt::format("{}_{}_{}cpu", kernel_test_name(test.param.kernel), test.param.backend, test.param.cpus);
+    return fmt::format("{}_{}_{}cpu", kernel_test_name(test.param.kernel), test.param.backend,
+                       test.param.cpus);
 });
 
 } // namespace

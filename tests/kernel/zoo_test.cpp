@@ -118,9 +118,7 @@ std::vector<Leak> leaks() {
         {"zoo_dwork_static",
          "",
          {{"delayed_work", "zoo_dwork_static_fn [zoo_dwork_static]", {"object", "work"}}}},
-        {"zoo_object_core",
-         "",
-         {{"timer", "", {"object"}}, {"delayed_work", "", {"object"}}}},
+        {"zoo_object_core", "", {{"timer", "", {"object"}}, {"delayed_work", "", {"object"}}}},
         {"zoo_rearm_tasklet",
          "",
          {{"timer", "zoo_rearm_tasklet_fn [zoo_rearm_tasklet]", both}},
@@ -138,15 +136,8 @@ std::vector<Leak> leaks() {
           {"timer", "zoo_many_alloc_fn [zoo_many]", {"callback"}},
           {"delayed_work", "zoo_many_dwork_fn [zoo_many]", {"object", "work"}}}},
         {"zoo_arm_param", "arm=1", {{"timer", "zoo_arm_param_fn [zoo_arm_param]", both}}},
-        {longest_name,
-         "",
-         {{"timer", fmt::format("zoo_longest_name_fn [{}]", longest_name), both}}},
-        {"zoo_arm_late",
-         "",
-         {{"timer", "zoo_arm_late_fn [zoo_arm_late]", both}},
-         "task",
-         "",
-         2},
+        {longest_name, "", {{"timer", fmt::format("zoo_longest_name_fn [{}]", longest_name), both}}},
+        {"zoo_arm_late", "", {{"timer", "zoo_arm_late_fn [zoo_arm_late]", both}}, "task", "", 2},
     };
 }
 
@@ -252,9 +243,7 @@ void expect_seen_arms(const Json& unload, const Leak& leak, const Machine& machi
 
 class Zoo : public testing::TestWithParam<Machine> {
 protected:
-    static std::string serve() {
-        return fmt::format("serve --probe-backend {}\n", GetParam().backend);
-    }
+    static std::string serve() { return fmt::format("serve --probe-backend {}\n", GetParam().backend); }
 
     static GuestResult run(const std::string& commands) {
         return run_guest({GetParam().kernel, GetParam().cpus, 400}, commands);
@@ -327,8 +316,10 @@ TEST_P(Zoo, leaks_are_reported) {
     const auto possible = possible_leaks();
     std::string commands = watched ? serve() : "";
     for (const auto& [leak, delay] : possible)
-        commands += fmt::format("insmod /modules/{}.ko delay_ms={} {}\n", leak.module, delay, leak.parameters);
-    commands += "insmod /modules/zoo_cross_object.ko; insmod /modules/zoo_cross_callback.ko delay_ms=950000\n";
+        commands +=
+            fmt::format("insmod /modules/{}.ko delay_ms={} {}\n", leak.module, delay, leak.parameters);
+    commands +=
+        "insmod /modules/zoo_cross_object.ko; insmod /modules/zoo_cross_callback.ko delay_ms=950000\n";
     if (!watched)
         commands += serve();
     for (const auto& [leak, delay] : possible)
@@ -357,7 +348,8 @@ TEST_P(Zoo, leaks_are_reported) {
         EXPECT_EQ(unload["module"], module);
         const bool object = module == "zoo_cross_object";
         // The name of what is gone is not known any more.
-        const std::string name = object && module == second ? "" : "zoo_cross_callback_fn [zoo_cross_callback]";
+        const std::string name =
+            object && module == second ? "" : "zoo_cross_callback_fn [zoo_cross_callback]";
         expect_leak(unload, {{"timer", name, {object ? "object" : "callback"}}}, machine);
     }
 }
@@ -424,9 +416,10 @@ TEST_P(Zoo, dangerous_leaks_are_reported) {
     const auto guest = run(commands + "judged\n"
                                       "insmod /modules/zoo_hrtimer_static.ko delay_ms=600000\n"
                                       "unload zoo_hrtimer_static; await_judged\n");
-    EXPECT_NE(guest.console.find("LEAK: module zoo_hrtimer_static was freed with 1 timer still pending: hrtimer "
-                                 "zoo_hrtimer_static_fn [zoo_hrtimer_static], fires in "),
-              std::string::npos)
+    EXPECT_NE(
+        guest.console.find("LEAK: module zoo_hrtimer_static was freed with 1 timer still pending: hrtimer "
+                           "zoo_hrtimer_static_fn [zoo_hrtimer_static], fires in "),
+        std::string::npos)
         << guest.console;
     ASSERT_EQ(guest.results.size(), met.size()) << guest.console;
     for (std::size_t i = 0; i < met.size(); ++i) {
@@ -442,7 +435,8 @@ TEST_P(Zoo, dangerous_leaks_are_reported) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Machines, Zoo, testing::ValuesIn(machines()), [](const auto& test) {
-    return fmt::format("{}_{}_{}cpu", kernel_test_name(test.param.kernel), test.param.backend, test.param.cpus);
+    return fmt::format("{}_{}_{}cpu", kernel_test_name(test.param.kernel), test.param.backend,
+                       test.param.cpus);
 });
 
 } // namespace

@@ -102,11 +102,11 @@ TEST_P(Limit, is_taken_within_its_range_alone) {
     EXPECT_LE(ProbeSettings{}.*limit.member, limit.most);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    keys, Limit,
-    testing::Values(LimitCase{"armed_timers", &ProbeSettings::armed_timers, 64, 4'194'304},
-                    LimitCase{"unloads", &ProbeSettings::unloads, 1, 4096},
-                    LimitCase{"scan_steps", &ProbeSettings::scan_steps, 1, 8'388'608}));
+INSTANTIATE_TEST_SUITE_P(keys, Limit,
+                         testing::Values(LimitCase{"armed_timers", &ProbeSettings::armed_timers, 64,
+                                                   4'194'304},
+                                         LimitCase{"unloads", &ProbeSettings::unloads, 1, 4096},
+                                         LimitCase{"scan_steps", &ProbeSettings::scan_steps, 1, 8'388'608}));
 
 TEST(ParseConfig, keeps_the_defaults_of_keys_that_are_not_given) {
     const auto config = parse_config("sinks.json_file = \"x\"\n", "c.toml");
