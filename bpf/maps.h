@@ -31,7 +31,7 @@ const volatile __u32 scan_steps __weak = 0;
 /* Entries of armed_timers, as user space sized it. */
 const volatile __u32 armed_timers_max __weak = 0;
 /* Whether arms and disarms are seen by kprobes: not under the lock of the timer's base. */
-const volatile bool tracked_by_kprobes __weak = false;
+const volatile __u8 tracked_by_kprobes __weak = 0;
 
 /* Set by user space once every tracking program is attached; a gap of tracking until then. */
 __u32 tracking_attached __weak = 0;

@@ -428,20 +428,30 @@ static long forget_freed(void *map, u64 *key, struct tracked_timer *entry,
 	return 0;
 }
 
-/* Where the kernel has bpf_loop() (5.17+), and bpf_for_each_map_elem() (5.13+) with it. */
-static long loop_step(u32 index, struct unload_record **record_ptr)
+/* Returns whether there is nothing more to walk. */
+static __always_inline int advance(struct unload_record *record, const bool iterates)
 {
-	struct unload_record *record = *record_ptr;
-	struct walk *walk;
+	struct walk *walk = (struct walk *)record->scratch;
 
-	if (!record)
-		return 1;
-	walk = (struct walk *)record->scratch;
-	if (walk->phase != WALK_DONE) {
-		walk_step(walk, record);
-		return 0;
-	}
-	return conclude(walk, record, true) ? 1 : 0;
+	if (walk->phase == WALK_DONE)
+		return conclude(walk, record, iterates);
+	walk_step(walk, record);
+	return 0;
+}
+
+/*
+ * A global function is verified once, for itself, and not with all that a loop around it may
+ * have done before; from 5.12 on it takes a pointer to what is in a map.
+ */
+__noinline int advance_loop(struct unload_record *record)
+{
+	return record ? advance(record, true) : 1;
+}
+
+/* Where the kernel has bpf_loop() (5.17+), and bpf_for_each_map_elem() (5.13+) with it. */
+static long loop_step(u32 index, struct unload_record **record)
+{
+	return advance_loop(*record) ? 1 : 0;
 }
 
 static __always_inline int loop(struct unload_record *record)
@@ -496,29 +506,20 @@ int kprobe_module_memory_free(void *ctx)
 }
 
 /*
- * Where not, the verifier walks through every turn of a loop; but a global function is
- * verified once, for itself (5.6+), and takes numbers only. Returns whether there is
- * nothing more to walk.
+ * Where not, the verifier walks through every turn of a loop, and a global function (5.6+) takes
+ * numbers only.
  */
-__noinline int walk_once(u64 id)
+__noinline int advance_once(u64 id)
 {
 	struct unload_record *record = bpf_map_lookup_elem(&unloads, &id);
-	struct walk *walk;
 
-	if (!record)
-		return 1;
-	walk = (struct walk *)record->scratch;
-	if (walk->phase != WALK_DONE) {
-		walk_step(walk, record);
-		return 0;
-	}
-	return conclude(walk, record, false);
+	return record ? advance(record, false) : 1;
 }
 
-__noinline int walk_many(u64 id)
+__noinline int advance_often(u64 id)
 {
 	for (u32 i = 0; i < UNROLLED_TURNS; i++) {
-		if (walk_once(id))
+		if (advance_once(id))
 			return 1;
 	}
 	return 0;
@@ -547,7 +548,7 @@ static __always_inline int unrolled(struct unload_record *record)
 		return 0;
 	id = record->id;
 	for (u32 i = 0; i < UNROLLED_TURNS; i++) {
-		if (walk_many(id))
+		if (advance_often(id))
 			return 0;
 	}
 	give_up(id);

@@ -106,6 +106,8 @@ std::map<std::uint64_t, std::string> name_addresses(std::istream& kallsyms,
 }
 
 Result<std::map<std::uint64_t, std::string>> name_addresses(const std::vector<std::uint64_t>& addresses) {
+    if (addresses.empty())
+        return std::map<std::uint64_t, std::string>{};
     auto file = open_kallsyms();
     if (!file)
         return fail(file.error());

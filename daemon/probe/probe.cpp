@@ -107,8 +107,8 @@ struct Probe::State {
     std::deque<MissedRuns> missed_runs;      // oldest first
     std::vector<std::string> loaded_modules; // notified, not yet handed out
 
-    State(const KernelLayout& layout_in, const ProbeSettings& settings_in, KernelOffer offer_in)
-        : layout(layout_in), settings(settings_in), offer(std::move(offer_in)) {}
+    State(KernelLayout layout_in, const ProbeSettings& settings_in, KernelOffer offer_in)
+        : layout(std::move(layout_in)), settings(settings_in), offer(std::move(offer_in)) {}
 
     [[nodiscard]] bpf_program* program(const std::string& name) const {
         return bpf_object__find_program_by_name(skeleton->obj, name.c_str());
@@ -165,7 +165,7 @@ struct Probe::State {
         rodata.modules_floor = layout.modules_floor;
         rodata.scan_steps = settings.scan_steps;
         rodata.armed_timers_max = settings.armed_timers;
-        rodata.tracked_by_kprobes = backend == Backend::kprobe;
+        rodata.tracked_by_kprobes = backend == Backend::kprobe ? 1 : 0;
         const auto& maps = skeleton->maps;
         bpf_map__set_max_entries(maps.armed_timers, settings.armed_timers);
         bpf_map__set_max_entries(maps.unloads, settings.unloads);
@@ -375,7 +375,7 @@ Result<std::uint64_t> Probe::missed_runs() const {
 }
 
 Result<std::uint64_t> Probe::note_missed_runs() {
-    const auto missed = missed_runs();
+    auto missed = missed_runs();
     if (!missed)
         return missed;
     state_->missed_runs.push_back({monotonic_ns(), *missed});
