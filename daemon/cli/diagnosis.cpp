@@ -106,7 +106,7 @@ Json to_json(const Requirement& requirement) {
 }
 
 template <typename Value>
-Json list_of(const std::vector<Value>& values) {
+Json to_json_list(const std::vector<Value>& values) {
     Json list = Json::array();
     for (const auto& value : values)
         list.push_back(to_json(value));
@@ -156,8 +156,8 @@ Json to_json(const Diagnosis& diagnosis) {
             {"kernel", diagnosis.kernel},
             {"backend", diagnosis.backend},
             {"backend_reason", diagnosis.backend_reason},
-            {"requirements", list_of(diagnosis.requirements)},
-            {"hooks", list_of(diagnosis.hooks)},
+            {"requirements", to_json_list(diagnosis.requirements)},
+            {"hooks", to_json_list(diagnosis.hooks)},
             {"layout_missing", Json(diagnosis.layout_missing)},
             {"survey_complete", diagnosis.survey_complete ? Json(*diagnosis.survey_complete) : Json(nullptr)},
             {"losses", losses},

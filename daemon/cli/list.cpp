@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
-#include <ctime>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
+#include "base/clock.h"
 #include "cli/commands.h"
 #include "incident/json.h"
 #include "incident/text.h"
@@ -28,13 +28,6 @@ Result<std::vector<ModuleTimers>> read_inventory(const Probe& probe, const std::
     if (!symbols)
         return fail(symbols.error());
     return take_inventory(modules, *timers, *symbols, clocks);
-}
-
-std::uint64_t monotonic_ns() {
-    timespec now{};
-    ::clock_gettime(CLOCK_MONOTONIC, &now);
-    constexpr std::uint64_t ns_per_s = 1'000'000'000;
-    return static_cast<std::uint64_t>(now.tv_sec) * ns_per_s + static_cast<std::uint64_t>(now.tv_nsec);
 }
 
 // What is said where there is nothing to show.

@@ -15,6 +15,7 @@
 #include <fmt/ranges.h>
 #include <spdlog/spdlog.h>
 
+#include "base/clock.h"
 #include "disarmd.skel.h"
 #include "kernel/symbols.h"
 
@@ -71,12 +72,6 @@ struct MissedRuns {
 };
 // Enough to hold one from before each free that is judged at once.
 constexpr std::size_t missed_runs_kept = 64;
-
-std::uint64_t monotonic_ns() {
-    return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(
-                                          std::chrono::steady_clock::now().time_since_epoch())
-                                          .count());
-}
 
 struct FreeSkeleton {
     void operator()(disarmd_bpf* skeleton) const { disarmd_bpf::destroy(skeleton); }

@@ -401,7 +401,7 @@ TEST_P(Zoo, dangerous_leaks_are_reported) {
          "insmod /modules/zoo_percpu.ko core=1 delay_ms=900000; unload zoo_percpu",
          {{"timer", "", {"object"}, each_cpu}}},
         {"zoo_timer_periodic",
-         "insmod /modules/zoo_timer_periodic.ko period_ms=10000; unload zoo_timer_periodic",
+         "insmod /modules/zoo_timer_periodic.ko period_ms=4000; unload zoo_timer_periodic",
          {{"timer", "zoo_timer_periodic_fn [zoo_timer_periodic]", both}}},
     };
     std::string commands = serve();
