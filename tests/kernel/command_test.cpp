@@ -28,6 +28,9 @@ protected:
     }
 };
 
+// What must be seen on each.
+class EveryKernel : public Command {};
+
 void expect_no_verdict(const Json& result, int exit_code) {
     ASSERT_TRUE(result.is_object());
     EXPECT_EQ(result["exit"], exit_code) << result;
@@ -75,7 +78,7 @@ void expect_every_hook(const Json& doctor, const std::string& backend) {
     EXPECT_TRUE(is_any_of(names, {backend == "tracepoint" ? "module_free" : "free_module"}));
 }
 
-TEST_P(Command, doctor_finds_every_hook) {
+TEST_P(EveryKernel, doctor_finds_every_hook) {
     const auto guest = run_guest({GetParam()}, "report auto disarmd doctor --json\n"
                                                "report kprobe disarmd doctor --json --probe-backend kprobe\n"
                                                "disarmd doctor >/tmp/page; report page test -s /tmp/page");
@@ -321,7 +324,7 @@ TEST_P(Command, service_is_silent_about_clean_modules) {
 
 // A leaked timer outlives its module. Neither those who watched nor those who come later
 // charge it to the next module at the same address.
-TEST_P(Command, orphan_is_not_charged_to_the_next_load) {
+TEST_P(EveryKernel, orphan_is_not_charged_to_the_next_load) {
     const auto guest = run_guest({GetParam()}, std::string(start_service) + R"sh(
         cycle() { insmod /modules/zoo_timer_alloc.ko delay_ms=200000 end=$1 && rmmod zoo_timer_alloc; }
         judged() { test "$(grep -c 'zoo_timer_alloc was freed' /tmp/service.log)" = $1; }
@@ -357,7 +360,7 @@ TEST_P(Command, orphan_is_not_charged_to_the_next_load) {
 }
 
 // The crash that disarmd exists for, and the proof that the zoo's leak is one.
-TEST_P(Command, leaked_timer_panics_the_kernel_after_the_verdict) {
+TEST_P(EveryKernel, leaked_timer_panics_the_kernel_after_the_verdict) {
     const auto guest = run_guest({GetParam()}, R"sh(
         watch zoo_timer_static 'insmod /modules/zoo_timer_static.ko delay_ms=4000; rmmod zoo_timer_static'
         while :; do sleep 1; done
@@ -368,8 +371,11 @@ TEST_P(Command, leaked_timer_panics_the_kernel_after_the_verdict) {
     EXPECT_NE(guest.console.find("Kernel panic"), std::string::npos) << guest.console;
 }
 
-INSTANTIATE_TEST_SUITE_P(Kernels, Command, testing::ValuesIn(test_kernels()),
-                         [](const auto& test) { return kernel_test_name(test.param); });
+constexpr auto name_test = [](const auto& test) { return kernel_test_name(test.param); };
+
+INSTANTIATE_TEST_SUITE_P(Kernels, EveryKernel, testing::ValuesIn(test_kernels()), name_test);
+INSTANTIATE_TEST_SUITE_P(Kernels, Command, testing::ValuesIn(outermost_kernels()), name_test);
+INSTANTIATE_TEST_SUITE_P(Long, Command, testing::ValuesIn(inner_kernels()), name_test);
 
 } // namespace
 

@@ -269,8 +269,10 @@ TEST_P(Doubt, timers_in_motion_hide_no_leak_and_make_none) {
               << target[0]["why_inconclusive"] << '\n';
 }
 
-INSTANTIATE_TEST_SUITE_P(Kernels, Doubt, testing::ValuesIn(test_kernels()),
-                         [](const auto& test) { return kernel_test_name(test.param); });
+constexpr auto name_test = [](const auto& test) { return kernel_test_name(test.param); };
+
+INSTANTIATE_TEST_SUITE_P(Kernels, Doubt, testing::ValuesIn(outermost_kernels()), name_test);
+INSTANTIATE_TEST_SUITE_P(Long, Doubt, testing::ValuesIn(inner_kernels()), name_test);
 
 } // namespace
 

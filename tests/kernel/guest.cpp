@@ -120,6 +120,20 @@ std::vector<std::string> test_kernels() {
     return {std::istream_iterator<std::string>(words), {}};
 }
 
+std::vector<std::string> outermost_kernels() {
+    const auto all = test_kernels();
+    if (all.size() <= 2)
+        return all;
+    return {all.front(), all.back()};
+}
+
+std::vector<std::string> inner_kernels() {
+    const auto all = test_kernels();
+    if (all.size() <= 2)
+        return {};
+    return {all.begin() + 1, all.end() - 1};
+}
+
 std::string kernel_test_name(const std::string& kernel) {
     std::string name = "k" + kernel;
     std::ranges::replace(name, '.', '_');

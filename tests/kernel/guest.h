@@ -33,6 +33,11 @@ GuestResult run_guest(const GuestOptions& options, const std::string& commands);
 // one that disarmd supports.
 std::vector<std::string> test_kernels();
 
+// The oldest and the newest of them, and the others: what differs little between kernels is seen on
+// the others in the long run only.
+std::vector<std::string> outermost_kernels();
+std::vector<std::string> inner_kernels();
+
 // "6.1" -> "k6_1", for test names.
 std::string kernel_test_name(const std::string& kernel);
 

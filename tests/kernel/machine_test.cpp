@@ -37,14 +37,8 @@ void expect_leaky_and_clean(const GuestResult& guest) {
     }
 }
 
-TEST_P(Machine, without_a_tick) {
-    const auto guest = run_guest({GetParam(), 4, 400, {"--append", "nohz_full=1-3"}},
-                                 fmt::format("serve\n{}judged\n", leaky_and_clean));
-    expect_leaky_and_clean(guest);
-}
-
-TEST_P(Machine, with_interrupt_threads) {
-    const auto guest = run_guest({GetParam(), 4, 400, {"--append", "threadirqs"}},
+TEST_P(Machine, without_a_tick_and_with_interrupt_threads) {
+    const auto guest = run_guest({GetParam(), 4, 400, {"--append", "nohz_full=1-3 threadirqs"}},
                                  fmt::format("serve\n{}judged\n", leaky_and_clean));
     expect_leaky_and_clean(guest);
 }
