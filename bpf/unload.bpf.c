@@ -202,12 +202,35 @@ int on_hrtimers_migrate_exit(void *ctx)
 	return 0;
 }
 
+/*
+ * Whether programs on functions run. A switch that is off turns them off without a word, and
+ * programs on tracepoints go on.
+ */
+static __always_inline bool hooks_are_on(void)
+{
+	u32 enabled = 1;
+	u8 disarmed = 0;
+
+	if (ftrace_enabled_addr && (read_u32(&enabled, ftrace_enabled_addr) || !enabled))
+		return false;
+	return !tracked_by_kprobes || !kprobes_all_disarmed_addr ||
+	       !(read_kernel(&disarmed, sizeof(disarmed), kprobes_all_disarmed_addr) || disarmed);
+}
+
+/* Whether a program will see the end of the module's memory. */
+static __always_inline bool sees_memory_free(void)
+{
+	return memory_free_attached && hooks_are_on();
+}
+
 static __always_inline u32 tracking_gaps(const struct unload_record *record)
 {
 	u32 gaps = 0;
 
 	if (!tracking_attached || !memory_free_attached)
 		gaps |= GAP_HOOKS;
+	if (!hooks_are_on())
+		gaps |= GAP_HOOKS_OFF;
 	if (tracked_by_kprobes)
 		gaps |= GAP_TRACKING_UNSURE;
 	if (last_lost_arm_ns && last_lost_arm_ns >= record->loaded_ns)
@@ -300,7 +323,7 @@ static __always_inline bool conclude(struct walk *walk, struct unload_record *re
 		walk->index = 0;
 		return false;
 	}
-	if (walk->stage == STAGE_FIRST && memory_free_attached)
+	if (walk->stage == STAGE_FIRST && sees_memory_free())
 		return true;
 	if (walk->stage == STAGE_LATE && verdict_of(0, record->gaps) != VERDICT_CLEAN) {
 		begin_look(walk, STAGE_AGAIN);
@@ -536,7 +559,7 @@ static __always_inline void give_up(u64 id)
 	walk = (struct walk *)record->scratch;
 	if (walk->stage != STAGE_NAMES)
 		record->gaps = gaps_of_look(walk, record) | GAP_SCAN_BOUND | GAP_TRACKING_UNREAD;
-	if (record->pending_count || walk->stage != STAGE_FIRST || !memory_free_attached)
+	if (record->pending_count || walk->stage != STAGE_FIRST || !sees_memory_free())
 		complete(record);
 }
 

@@ -45,6 +45,8 @@ std::set<std::string> layout_symbols() {
             "__preempt_count",
             "kthread_delayed_work_timer_fn",
             "pcpu_hot",
+            "ftrace_enabled",
+            "kprobes_all_disarmed",
             "timer_shutdown_sync"};
 }
 
@@ -104,6 +106,8 @@ Result<KernelLayout> locate_kernel(const CoreSymbols& symbols, const KernelBtf& 
     layout.preempt_count_percpu = find_preempt_count(symbols, btf);
     if (layout.preempt_count_percpu == 0)
         layout.missing.emplace_back("__preempt_count: the context of an arm can't be told");
+    layout.ftrace_enabled = symbols.find("ftrace_enabled").value_or(0);
+    layout.kprobes_all_disarmed = symbols.find("kprobes_all_disarmed").value_or(0);
     layout.has_timer_shutdown_sync = symbols.find("timer_shutdown_sync").has_value();
     return layout;
 }

@@ -29,6 +29,8 @@ struct KernelLayout {
     std::uint64_t kthread_delayed_work_timer_fn = 0;
     std::uint64_t preempt_count_percpu = 0;
     std::uint64_t jiffies_clocksource = 0;
+    std::uint64_t ftrace_enabled = 0;
+    std::uint64_t kprobes_all_disarmed = 0;
     bool has_timer_shutdown_sync = false; // the API a mend should name; older kernels lack it
 
     std::set<std::string> functions; // of those asked for, the ones that this kernel has

@@ -17,6 +17,7 @@ namespace {
 
 constexpr const char* lockdown_path = "/sys/kernel/security/lockdown";
 constexpr const char* btf_path = "/sys/kernel/btf/vmlinux";
+constexpr const char* ftrace_enabled_path = "/proc/sys/kernel/ftrace_enabled";
 constexpr const char* modules_path = "/proc/modules";
 
 struct NeededCapability {
@@ -77,6 +78,18 @@ Requirement check_lockdown() {
             "boot with lockdown=integrity, or without lockdown"};
 }
 
+// Where it is off, hooks on functions are attached as ever, and never run.
+Requirement check_ftrace() {
+    std::ifstream file(ftrace_enabled_path);
+    std::string enabled;
+    if (!std::getline(file, enabled))
+        return {"ftrace", true, "can't be switched off", ""};
+    if (enabled != "0")
+        return {"ftrace", true, "on", ""};
+    return {"ftrace", false, "kernel.ftrace_enabled is 0: hooks on kernel functions never run",
+            "sysctl kernel.ftrace_enabled=1"};
+}
+
 utsname running_kernel() {
     utsname name{};
     ::uname(&name);
@@ -94,7 +107,7 @@ std::string_view parse_lockdown(std::string_view modes) {
 }
 
 std::vector<Requirement> check_requirements() {
-    return {check_modules(), check_capabilities(), check_btf(), check_lockdown()};
+    return {check_modules(), check_capabilities(), check_btf(), check_lockdown(), check_ftrace()};
 }
 
 std::string kernel_release() {

@@ -158,6 +158,8 @@ struct Probe::State {
         rodata.delayed_work_timer_fn_addr = layout.delayed_work_timer_fn;
         rodata.kthread_delayed_work_timer_fn_addr = layout.kthread_delayed_work_timer_fn;
         rodata.modules_floor = layout.modules_floor;
+        rodata.ftrace_enabled_addr = layout.ftrace_enabled;
+        rodata.kprobes_all_disarmed_addr = layout.kprobes_all_disarmed;
         rodata.scan_steps = settings.scan_steps;
         rodata.armed_timers_max = settings.armed_timers;
         rodata.tracked_by_kprobes = backend == Backend::kprobe ? 1 : 0;

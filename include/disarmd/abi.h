@@ -101,6 +101,7 @@ enum verdict_gap {
 	GAP_TRACKING_UNREAD = 4096, /* this kernel's programs can't go through all tracked timers */
 	GAP_OVERRUN =
 		8192, /* more timers were armed while it was being freed than are remembered */
+	GAP_HOOKS_OFF = 16384, /* the hooks on functions are switched off on the whole machine */
 };
 
 #define SCAN_GAPS                                                                                  \

@@ -33,12 +33,14 @@ protected:
     static bool can_ask_tracking() { return GetParam() != "5.10"; }
 };
 
-void expect_reason(const Json& unload, const std::string& words) {
-    const auto& reasons = unload["why_inconclusive"];
-    const bool given = std::ranges::any_of(reasons, [&](const Json& reason) {
+bool has_reason(const Json& unload, const std::string& words) {
+    return std::ranges::any_of(unload["why_inconclusive"], [&](const Json& reason) {
         return reason.get<std::string>().find(words) != std::string::npos;
     });
-    EXPECT_TRUE(given) << words << " is not among " << reasons;
+}
+
+void expect_reason(const Json& unload, const std::string& words) {
+    EXPECT_TRUE(has_reason(unload, words)) << words << " is not among " << unload["why_inconclusive"];
 }
 
 void expect_clean(const Json& unload) {
@@ -169,6 +171,38 @@ TEST_P(Doubt, a_missing_hook_is_named) {
     EXPECT_NE(doctor[0].dump().find("hrtimer_start"), std::string::npos);
 }
 
+// What switches off the hooks on functions tells nobody; those on tracepoints go on.
+TEST_P(Doubt, hooks_that_are_switched_off_promise_nothing) {
+    const auto guest = run_guest({GetParam(), 2, 400}, R"sh(
+        serve --probe-backend tracepoint
+        sysctl -w kernel.ftrace_enabled=0
+        insmod /modules/zoo_timer_alloc.ko delay_ms=600000 end=delete; unload zoo_timer_alloc
+        insmod /modules/zoo_timer_alloc.ko delay_ms=600000; unload zoo_timer_alloc
+        judged off
+        disarmd doctor --json >/tmp/doctor
+        sed 's/^/{"as":"doctor","unload":/; s/$/}/' /tmp/doctor >/dev/results
+        : >/tmp/unloads; : >/tmp/unloaded
+        sysctl -w kernel.ftrace_enabled=1
+        insmod /modules/zoo_timer_alloc.ko delay_ms=600000 end=delete; unload zoo_timer_alloc
+        judged on
+    )sh");
+    const auto off = named(guest, "off");
+    ASSERT_EQ(off.size(), 2U) << guest.console;
+    if (GetParam() == "5.10") {
+        // It refuses while there is a program on a function.
+        EXPECT_NE(guest.console.find("sysctl: write error: Device or resource busy"), std::string::npos);
+        expect_clean(off[0]);
+        return;
+    }
+    expect_inconclusive(off[0], {"kernel.ftrace_enabled"});
+    EXPECT_EQ(off[1]["verdict"], "leak") << off[1];
+    EXPECT_NE(named(guest, "doctor").front()["impossible"].get<std::string>().find("ftrace"),
+              std::string::npos);
+    const auto on = named(guest, "on");
+    ASSERT_EQ(on.size(), 1U) << guest.console;
+    expect_clean(on[0]);
+}
+
 // Verdicts wait in the kernel for a service that is stopped; those that find no room are missed.
 TEST_P(Doubt, a_stopped_service_loses_no_verdict_that_was_stored) {
     const auto guest = run_guest({GetParam(), 2, 400}, R"sh(
@@ -230,8 +264,10 @@ TEST_P(Doubt, missed_runs_spoil_what_they_could_have_hidden) {
     for (const auto& unload : meanwhile) {
         if (unload["verdict"] == "clean")
             continue;
-        ++spoilt;
-        expect_inconclusive(unload, {"lost while the module was being freed"});
+        const bool lost = has_reason(unload, "lost while the module was being freed");
+        spoilt += lost ? 1 : 0;
+        // So many arms may also be more than are remembered.
+        expect_inconclusive(unload, {lost ? "lost while" : "more timers were armed than are remembered"});
     }
     EXPECT_EQ(spoilt > 0, misses) << guest.console;
     const auto leaky = named(guest, "leaky");
