@@ -40,6 +40,8 @@ const volatile __u8 tracked_by_kprobes __weak = 0;
 __u32 tracking_attached __weak = 0;
 /* Set by user space once the program that sees module memory go is attached. */
 __u32 memory_free_attached __weak = 0;
+/* Set by user space once everything is attached that can be. */
+__u32 watching __weak = 0;
 /* Set by the survey once it has seen every timer that was armed before. */
 __u32 survey_complete __weak = 0;
 __u64 tick_ns __weak = 0;	 /* length of a jiffy */

@@ -68,28 +68,12 @@ static __always_inline void enter_task(u32 doing, u64 mod)
 		.begun_ns = bpf_ktime_get_ns(),
 		.module = mod,
 		.doing = doing,
+		.watched = watching,
 	};
 	u64 task = bpf_get_current_pid_tgid();
 
 	if (bpf_map_update_elem(&module_tasks, &task, &entry, BPF_ANY))
 		count_loss(LOSS_TASK_MAP);
-}
-
-static __always_inline void leave_task(void)
-{
-	u64 task = bpf_get_current_pid_tgid();
-	struct module_task *doing = bpf_map_lookup_elem(&module_tasks, &task);
-	struct module_instance *instance;
-
-	if (doing && doing->doing == TASK_INITIALISES) {
-		u64 mod = doing->module;
-
-		/* Gone, if the init failed. */
-		instance = bpf_map_lookup_elem(&modules, &mod);
-		if (instance)
-			instance->live_ns = bpf_ktime_get_ns();
-	}
-	bpf_map_delete_elem(&module_tasks, &task);
 }
 
 static __always_inline int unload_begins(void)
@@ -106,24 +90,10 @@ int on_delete_module(void *ctx)
 	return unload_begins();
 }
 
-SEC("fexit")
-int on_delete_module_exit(void *ctx)
-{
-	leave_task();
-	return 0;
-}
-
 SEC("kprobe")
 int kprobe_delete_module(void *ctx)
 {
 	return unload_begins();
-}
-
-SEC("kretprobe")
-int kprobe_delete_module_exit(void *ctx)
-{
-	leave_task();
-	return 0;
 }
 
 /* do_init_module(), which runs the init function, and frees the module if that fails. */
@@ -138,24 +108,10 @@ int on_init_module(u64 *ctx)
 	return 0;
 }
 
-SEC("fexit")
-int on_init_module_exit(void *ctx)
-{
-	leave_task();
-	return 0;
-}
-
 SEC("kprobe")
 int BPF_KPROBE(kprobe_init_module, u64 mod)
 {
 	enter_task(TASK_INITIALISES, mod);
-	return 0;
-}
-
-SEC("kretprobe")
-int kprobe_init_module_exit(void *ctx)
-{
-	leave_task();
 	return 0;
 }
 
@@ -213,7 +169,7 @@ static __always_inline bool hooks_are_on(void)
 
 	if (ftrace_enabled_addr && (read_u32(&enabled, ftrace_enabled_addr) || !enabled))
 		return false;
-	return !tracked_by_kprobes || !kprobes_all_disarmed_addr ||
+	return !kprobes_all_disarmed_addr ||
 	       !(read_kernel(&disarmed, sizeof(disarmed), kprobes_all_disarmed_addr) || disarmed);
 }
 
@@ -265,6 +221,66 @@ static __always_inline u32 gaps_of_look(const struct walk *walk, const struct un
 	if ((gaps & SCAN_GAPS) && record->memory.percpu.size)
 		gaps |= GAP_TRACKING_UNREAD;
 	return gaps;
+}
+
+/*
+ * The end of a delete_module or an init. A kernel may not run a program where another task on that
+ * CPU was preempted in it: what was missed so is told here.
+ */
+static __always_inline void leave_task(bool deleted)
+{
+	u64 task = bpf_get_current_pid_tgid();
+	struct module_task *doing = bpf_map_lookup_elem(&module_tasks, &task);
+	u64 *id = bpf_map_lookup_elem(&freeing_tasks, &task);
+	struct unload_record *record = id ? bpf_map_lookup_elem(&unloads, id) : NULL;
+
+	if (record && !record->complete) {
+		record->gaps =
+			gaps_of_look((struct walk *)record->scratch, record) | GAP_END_UNSEEN;
+		complete(record);
+	}
+	if (doing && doing->doing == TASK_INITIALISES) {
+		struct module_instance *instance;
+		u64 mod = doing->module;
+
+		/* Gone, if the init failed. */
+		instance = bpf_map_lookup_elem(&modules, &mod);
+		if (instance)
+			instance->live_ns = bpf_ktime_get_ns();
+	} else if (doing && deleted && doing->watched && !doing->freed) {
+		count_loss(LOSS_UNLOAD_MAP);
+		notify(NOTIFY_UNLOAD, (char[DISARMD_MODULE_NAME_LEN]){});
+	}
+	bpf_map_delete_elem(&module_tasks, &task);
+}
+
+SEC("fexit")
+int on_delete_module_exit(u64 *ctx)
+{
+	/* The function's only argument, and what it returned. */
+	leave_task(ctx[1] == 0);
+	return 0;
+}
+
+SEC("kretprobe")
+int kprobe_delete_module_exit(struct pt_regs *ctx)
+{
+	leave_task(PT_REGS_RC(ctx) == 0);
+	return 0;
+}
+
+SEC("fexit")
+int on_init_module_exit(void *ctx)
+{
+	leave_task(false);
+	return 0;
+}
+
+SEC("kretprobe")
+int kprobe_init_module_exit(void *ctx)
+{
+	leave_task(false);
+	return 0;
 }
 
 static __always_inline void begin_look(struct walk *walk, u32 stage)
@@ -377,6 +393,9 @@ static __always_inline struct unload_record *begin_unload(u64 mod)
 	struct module_task *doing;
 	struct walk *walk;
 
+	doing = bpf_map_lookup_elem(&module_tasks, &task);
+	if (doing)
+		doing->freed = 1;
 	record = new_record();
 	if (!record) {
 		count_loss(LOSS_UNLOAD_MAP);
@@ -400,7 +419,6 @@ static __always_inline struct unload_record *begin_unload(u64 mod)
 			record->memory.init_text = instance->memory.init_text;
 		bpf_map_delete_elem(&modules, &mod);
 	}
-	doing = bpf_map_lookup_elem(&module_tasks, &task);
 	if (doing && doing->doing == TASK_INITIALISES)
 		record->init_failed = 1;
 	else if (doing)
@@ -408,18 +426,18 @@ static __always_inline struct unload_record *begin_unload(u64 mod)
 	record->tracking_losses = lost_arms();
 	read_symbol_table(walk, mod);
 	begin_look(walk, STAGE_FIRST);
-	/* Its memory's end is what finds the record again. */
-	if (bpf_map_update_elem(&freeing_tasks, &task, &record->id, BPF_ANY))
+	/* The next programs find the record by it. */
+	if (bpf_map_update_elem(&freeing_tasks, &task, &record->id, BPF_ANY)) {
 		count_loss(LOSS_TASK_MAP);
+		record->gaps = gaps_of_look(walk, record) | GAP_END_UNSEEN;
+		complete(record);
+		return NULL;
+	}
 	return record;
 }
 
-/*
- * The record whose module's memory the task gives back; NULL if it has none, or it is
- * complete. The first call that free_module() makes of it is meant, after the grace period that
- * lets callbacks end.
- */
-static __always_inline struct unload_record *resume_unload(void)
+/* The record of the module that the task frees, before the module's memory has gone; else NULL. */
+static __always_inline struct unload_record *record_of_task(void)
 {
 	u64 task = bpf_get_current_pid_tgid();
 	u64 *id = bpf_map_lookup_elem(&freeing_tasks, &task);
@@ -432,11 +450,29 @@ static __always_inline struct unload_record *resume_unload(void)
 	if (!record || record->complete)
 		return NULL;
 	walk = (struct walk *)record->scratch;
-	if (walk->stage != STAGE_FIRST)
+	return walk->stage == STAGE_FIRST ? record : NULL;
+}
+
+/*
+ * The same, ready for its last look. The first call that free_module() makes of the function
+ * is meant, after the grace period that lets callbacks end.
+ */
+static __always_inline struct unload_record *resume_unload(void)
+{
+	struct unload_record *record = record_of_task();
+	struct walk *walk;
+
+	if (!record)
 		return NULL;
-	walk->stage = STAGE_LATE;
-	walk->phase = WALK_RUNNING;
-	walk->index = 0;
+	walk = (struct walk *)record->scratch;
+	if (walk->phase == WALK_DONE) {
+		walk->stage = STAGE_LATE;
+		walk->phase = WALK_RUNNING;
+		walk->index = 0;
+	} else {
+		/* The first look was not taken, or given up. */
+		begin_look(walk, STAGE_AGAIN);
+	}
 	return record;
 }
 
@@ -493,11 +529,22 @@ static __always_inline int loop(struct unload_record *record)
 	return 0;
 }
 
-/* First thing in free_module(): the exit function has run, the memory is still mapped. */
+/*
+ * First thing in free_module(): the exit function has run, the memory is still mapped. Two
+ * programs, as where tracepoints are preemptible (7.0+) a task may be preempted in the long one,
+ * and another task's run of it on that CPU would be skipped.
+ */
 SEC("raw_tp/module_free")
 int on_module_free(struct bpf_raw_tracepoint_args *ctx)
 {
-	return loop(begin_unload(argument(ctx)));
+	begin_unload(argument(ctx));
+	return 0;
+}
+
+SEC("raw_tp/module_free")
+int look_at_module_free(void *ctx)
+{
+	return loop(record_of_task());
 }
 
 SEC("kprobe")
@@ -579,9 +626,9 @@ static __always_inline int unrolled(struct unload_record *record)
 }
 
 SEC("raw_tp/module_free")
-int on_module_free_unrolled(struct bpf_raw_tracepoint_args *ctx)
+int look_at_module_free_unrolled(void *ctx)
 {
-	return unrolled(begin_unload(argument(ctx)));
+	return unrolled(record_of_task());
 }
 
 SEC("kprobe")

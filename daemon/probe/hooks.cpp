@@ -28,6 +28,7 @@ struct HookPlan {
     HookRole role;
     // Ways to see it, best first. A way may take several programs.
     std::vector<std::vector<Program>> ways;
+    bool sees_arms = false;
 };
 
 // arch/*/include/asm/syscall_wrapper.h
@@ -51,7 +52,7 @@ const std::vector<std::string> delete_family{"del_timer",
 std::vector<HookPlan> tracepoint_plans() {
     return {
         {"disarms of timers", HookRole::tracking, {{{"on_timer_cancel", btf_tracepoint, {"timer_cancel"}}}}},
-        {"arms of timers", HookRole::tracking, {{{"on_timer_start", btf_tracepoint, {"timer_start"}}}}},
+        {"arms of timers", HookRole::tracking, {{{"on_timer_start", btf_tracepoint, {"timer_start"}}}}, true},
         {"callbacks having returned",
          HookRole::detail,
          {{{"on_timer_expire_exit", btf_tracepoint, {"timer_expire_exit"}}}}},
@@ -61,7 +62,10 @@ std::vector<HookPlan> tracepoint_plans() {
         {"disarms of hrtimers",
          HookRole::tracking,
          {{{"on_hrtimer_cancel", btf_tracepoint, {"hrtimer_cancel"}}}}},
-        {"arms of hrtimers", HookRole::tracking, {{{"on_hrtimer_start", btf_tracepoint, {"hrtimer_start"}}}}},
+        {"arms of hrtimers",
+         HookRole::tracking,
+         {{{"on_hrtimer_start", btf_tracepoint, {"hrtimer_start"}}}},
+         true},
         {"hrtimer callbacks having returned",
          HookRole::detail,
          {{{"on_hrtimer_expire_exit", btf_tracepoint, {"hrtimer_expire_exit"}}}}},
@@ -74,8 +78,8 @@ std::vector<HookPlan> tracepoint_plans() {
 std::vector<HookPlan> kprobe_plans() {
     return {
         {"disarms of timers", HookRole::detail, {{{"kprobe_delete_timer", kprobe, delete_family, true}}}},
-        {"arms of timers", HookRole::tracking, {{{"kprobe_add_timer", kprobe, add_family, true}}}},
-        {"re-arms of timers", HookRole::tracking, {{{"kprobe_mod_timer", kprobe, mod_family, true}}}},
+        {"arms of timers", HookRole::tracking, {{{"kprobe_add_timer", kprobe, add_family, true}}}, true},
+        {"re-arms of timers", HookRole::tracking, {{{"kprobe_mod_timer", kprobe, mod_family, true}}}, true},
         {"callbacks having returned",
          HookRole::detail,
          {{{"raw_timer_expire_exit", raw_tracepoint, {"timer_expire_exit"}}}}},
@@ -87,7 +91,8 @@ std::vector<HookPlan> kprobe_plans() {
          {{{"raw_hrtimer_cancel", raw_tracepoint, {"hrtimer_cancel"}}}}},
         {"arms of hrtimers",
          HookRole::tracking,
-         {{{"raw_hrtimer_start", raw_tracepoint, {"hrtimer_start"}}}}},
+         {{{"raw_hrtimer_start", raw_tracepoint, {"hrtimer_start"}}}},
+         true},
         {"hrtimer callbacks having returned",
          HookRole::detail,
          {{{"raw_hrtimer_expire_exit", raw_tracepoint, {"hrtimer_expire_exit"}}}}},
@@ -109,13 +114,25 @@ std::vector<HookPlan> module_plans(Backend backend) {
         return all;
     };
     std::vector<std::vector<Program>> free_ways{
-        {{"on_module_free", raw_tracepoint, {"module_free"}, false, Loop::needed}},
-        {{"on_module_free_unrolled", raw_tracepoint, {"module_free"}, false, Loop::lacking}},
+        {{"on_module_free", raw_tracepoint, {"module_free"}, false, Loop::needed},
+         {"look_at_module_free", raw_tracepoint, {"module_free"}}},
+        {{"on_module_free", raw_tracepoint, {"module_free"}, false, Loop::lacking},
+         {"look_at_module_free_unrolled", raw_tracepoint, {"module_free"}}},
     };
     std::vector<std::vector<Program>> free_kprobes{
         {{"kprobe_free_module", kprobe, {"free_module"}, false, Loop::needed}},
         {{"kprobe_free_module_unrolled", kprobe, {"free_module"}, false, Loop::lacking}},
     };
+    // A kprobe's program is not preempted, in which another task on that CPU would miss its own.
+    std::vector<std::vector<Program>> memory_ways{
+        {{"kprobe_module_memory_free", kprobe, memory_free, false, Loop::needed}},
+        {{"kprobe_module_memory_free_unrolled", kprobe, memory_free, false, Loop::lacking}},
+    };
+    if (trampolines) {
+        memory_ways.push_back({{"on_module_memory_free", fentry, memory_free, false, Loop::needed}});
+        memory_ways.push_back(
+            {{"on_module_memory_free_unrolled", fentry, memory_free, false, Loop::lacking}});
+    }
     return {
         {"moves of timers off a dead CPU", HookRole::detail,
          ways({{{"on_timers_migrate_exit", fexit, {"timers_dead_cpu"}},
@@ -127,11 +144,7 @@ std::vector<HookPlan> module_plans(Backend backend) {
                 {"on_hrtimers_migrate", fentry, {"hrtimers_cpu_dying", "hrtimers_dead_cpu"}}}},
               {{{"kprobe_migrate_exit", kretprobe, {"hrtimers_cpu_dying", "hrtimers_dead_cpu"}},
                 {"kprobe_migrate", kprobe, {"hrtimers_cpu_dying", "hrtimers_dead_cpu"}}}})},
-        {std::string(memory_hook_purpose), HookRole::tracking,
-         ways({{{"on_module_memory_free", fentry, memory_free, false, Loop::needed}},
-               {{"on_module_memory_free_unrolled", fentry, memory_free, false, Loop::lacking}}},
-              {{{"kprobe_module_memory_free", kprobe, memory_free, false, Loop::needed}},
-               {{"kprobe_module_memory_free_unrolled", kprobe, memory_free, false, Loop::lacking}}})},
+        {std::string(memory_hook_purpose), HookRole::tracking, std::move(memory_ways)},
         {"inits having returned", HookRole::verdict,
          ways({{{"on_init_module_exit", fexit, init_module}}},
               {{{"kprobe_init_module_exit", kretprobe, init_module}}})},
@@ -192,6 +205,7 @@ bool is_for(const Program& program, const KernelOffer& offer) {
 HookChoice choose(const HookPlan& plan, const KernelOffer& offer, const std::set<std::string>& refused) {
     HookChoice choice;
     choice.role = plan.role;
+    choice.sees_arms = plan.sees_arms;
     choice.hook.purpose = plan.purpose;
     choice.hook.loses = name_of(plan.role);
     const auto record = [&](const Program& program, const std::vector<std::string>& places,

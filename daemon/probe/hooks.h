@@ -46,6 +46,7 @@ struct ChosenProgram {
 
 struct HookChoice {
     HookRole role;
+    bool sees_arms = false;              // what it misses may hide a timer
     std::vector<ChosenProgram> programs; // empty: this kernel has no place for it
     Hook hook;                           // attached is not decided yet
 };

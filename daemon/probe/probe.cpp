@@ -297,6 +297,7 @@ Result<void> Probe::attach() {
             tracking_whole = false;
     }
     state_->skeleton->bss->tracking_attached = tracking_whole ? 1 : 0;
+    state_->skeleton->bss->watching = 1;
     return {};
 }
 
@@ -359,7 +360,8 @@ Result<std::uint64_t> Probe::missed_runs() const {
     std::set<std::string> asked;
     for (std::size_t i = 0; i < state_->choices.size(); ++i) {
         for (const auto& chosen : state_->choices[i].programs) {
-            if (!state_->hooks[i].attached || !asked.insert(chosen.program).second)
+            if (!state_->choices[i].sees_arms || !state_->hooks[i].attached ||
+                !asked.insert(chosen.program).second)
                 continue;
             bpf_prog_info info{};
             __u32 size = sizeof(info);

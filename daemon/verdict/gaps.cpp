@@ -30,6 +30,8 @@ constexpr std::array gap_texts{
     GapText{abi::GAP_HOOKS_OFF,
             "tracking: probes of kernel functions are switched off (sysctl kernel.ftrace_enabled, or "
             "/sys/kernel/debug/kprobes/enabled)"},
+    GapText{abi::GAP_END_UNSEEN,
+            "tracking: the kernel did not run the program that sees the module's memory go"},
     GapText{abi::GAP_LOST_MEANWHILE, "tracking: arms were lost while the module was being freed"},
     GapText{abi::GAP_UNCONFIRMED, "tracking: a timer of the module was in motion until the end"},
     GapText{abi::GAP_OVERRUN,

@@ -54,9 +54,10 @@ enum module_task_doing {
 
 struct module_task {
 	__u64 begun_ns;
-	__u64 module; /* address of its struct module; 0: not known */
-	__u32 doing;  /* enum module_task_doing */
-	__u32 reserved;
+	__u64 module;  /* address of its struct module; 0: not known */
+	__u32 doing;   /* enum module_task_doing */
+	__u16 watched; /* everything was attached when it began */
+	__u16 freed;   /* the program that sees a module being freed has run */
 };
 DISARMD_ASSERT_SIZE(struct module_task, 24);
 
@@ -101,7 +102,8 @@ enum verdict_gap {
 	GAP_TRACKING_UNREAD = 4096, /* this kernel's programs can't go through all tracked timers */
 	GAP_OVERRUN =
 		8192, /* more timers were armed while it was being freed than are remembered */
-	GAP_HOOKS_OFF = 16384, /* the hooks on functions are switched off on the whole machine */
+	GAP_HOOKS_OFF = 16384,	/* the hooks on functions are switched off on the whole machine */
+	GAP_END_UNSEEN = 32768, /* the program that sees the module's memory go was not run */
 };
 
 #define SCAN_GAPS                                                                                  \

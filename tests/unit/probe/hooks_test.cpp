@@ -152,8 +152,8 @@ TEST(ChooseHooks, takes_the_programs_without_loops_where_the_kernel_has_none) {
                 offer.has_loop = has_loop;
                 const auto choices = choose_from(backend, offer);
                 const auto programs = programs_of(choice_of(choices, purpose));
-                ASSERT_EQ(programs.size(), 1U) << purpose;
-                EXPECT_EQ(programs.front().ends_with("_unrolled"), !has_loop) << programs.front();
+                ASSERT_THAT(programs, Not(IsEmpty())) << purpose;
+                EXPECT_EQ(programs.back().ends_with("_unrolled"), !has_loop) << programs.back();
             }
         }
     }
@@ -184,8 +184,31 @@ TEST(ChooseHooks, takes_the_first_of_a_functions_names) {
         return choice_of(choose_from(Backend::tracepoint, offer), memory_hook_purpose).hook.name;
     };
     EXPECT_EQ(name(), "module_memfree");
-    offer.typed_functions.erase("module_memfree"); // 6.10
+    offer.functions.erase("module_memfree"); // 6.10
     EXPECT_EQ(name(), "execmem_free");
+}
+
+TEST(ChooseHooks, sees_the_end_of_memory_by_what_is_not_preempted) {
+    const auto way = choice_of(choose_from(Backend::tracepoint, everything()), memory_hook_purpose);
+    EXPECT_EQ(way.hook.method, "kprobe");
+    const auto next = choice_of(choose_hooks(Backend::tracepoint, everything(), {programs_of(way).front()}),
+                                memory_hook_purpose);
+    EXPECT_EQ(next.hook.method, "fentry");
+}
+
+// What another hook misses hides no timer.
+TEST(ChooseHooks, knows_which_programs_see_arms) {
+    const auto arms = [](Backend backend) {
+        std::vector<std::string> programs;
+        for (const auto& choice : choose_from(backend, everything())) {
+            if (choice.sees_arms)
+                programs.push_back(choice.programs.front().program);
+        }
+        return programs;
+    };
+    EXPECT_THAT(arms(Backend::tracepoint), ElementsAre("on_timer_start", "on_hrtimer_start"));
+    EXPECT_THAT(arms(Backend::kprobe),
+                ElementsAre("kprobe_add_timer", "kprobe_mod_timer", "raw_hrtimer_start"));
 }
 
 TEST(HookPlaces, are_asked_for_by_both_backends) {
