@@ -203,6 +203,33 @@ TEST_P(Doubt, hooks_that_are_switched_off_promise_nothing) {
     expect_clean(on[0]);
 }
 
+// A free is held up between its start, which everything sees, and the end of the memory.
+TEST_P(Doubt, an_end_of_memory_that_nobody_saw_is_told) {
+    const auto guest = run_guest({GetParam(), 2, 400}, R"sh(
+        held=/sys/module/zoo_free_held/parameters
+        freed_in_the_dark() {
+            echo Y >$held/hold
+            unload zoo_nothing &
+            freed=$!
+            await grep -q Y $held/held
+            echo $1 >/sys/kernel/debug/kprobes/enabled
+            echo N >$held/hold
+            wait $freed
+            echo 1 >/sys/kernel/debug/kprobes/enabled
+        }
+        insmod /modules/zoo_free_held.ko
+        serve
+        for enabled in 0 1; do
+            insmod /modules/zoo_nothing.ko; freed_in_the_dark $enabled
+        done
+        judged
+    )sh");
+    ASSERT_EQ(guest.results.size(), 2U) << guest.console;
+    expect_inconclusive(guest.results[0], {"did not run the program that sees the module's memory go"});
+    EXPECT_EQ(guest.results[0]["outcome"], "freed");
+    expect_clean(guest.results[1]);
+}
+
 // Verdicts wait in the kernel for a service that is stopped; those that find no room are missed.
 TEST_P(Doubt, a_stopped_service_loses_no_verdict_that_was_stored) {
     const auto guest = run_guest({GetParam(), 2, 400}, R"sh(
