@@ -18,6 +18,9 @@
 names=$1 watched=${2:-watched}
 tracing=/sys/kernel/tracing
 module_space=0xffffffffc0000000 # to the end, on x86-64 with CONFIG_RANDOMIZE_BASE
+busy='Resource temporarily unavailable' # the answer of rmmod for a module in use
+newline='
+'
 
 # The text $1 as a JSON string.
 quoted() {
@@ -99,6 +102,17 @@ send() {
 	lines=''
 }
 
+# Loads the files of module $name, in their order; those that are loaded already are passed over.
+load_files() {
+	for file in $files; do
+		if ! error=$(insmod "$file" 2>&1) && [ "${error##*: }" != "File exists" ]; then
+			[ "${files##* }" = "$file" ] && needed='' || needed='of a module that it needs: '
+			load=$(quoted "$needed${error##*: }")
+			return
+		fi
+	done
+}
+
 # Unloads all modules, the newest first and so before those it needs, as often as that moves anything.
 unload_all() {
 	moved=yes
@@ -109,16 +123,21 @@ unload_all() {
 		done </proc/modules
 		[ -n "$loaded" ] || return
 		# shellcheck disable=SC2086 # one word for each
-		/sweep/modules unload $loaded >/tmp/unloaded
-		while read -r module result why; do
-			case $result in
-			ok)
+		refusals=$(rmmod $loaded 2>&1)
+		for module in $loaded; do
+			case $refusals in
+			*"rmmod: $module: "*)
+				why=${refusals#*"rmmod: $module: "}
+				why=${why%%"$newline"*}
+				[ "$why" = "$busy" ] ||
+					add '"event":"rmmod","module":"'"$module"'","error":'"$(quoted "$why")"
+				;;
+			*)
 				moved=yes unloads=$((unloads + 1))
 				add '"event":"rmmod","module":"'"$module"'","error":null'
 				;;
-			error) add '"event":"rmmod","module":"'"$module"'","error":'"$(quoted "$why")" ;;
 			esac
-		done </tmp/unloaded
+		done
 	done
 }
 
@@ -155,8 +174,7 @@ sweep() {
 	name=$1 kind=$2 files=$3 load=null frees=0 unloads=0 verdicts=0 armed=0
 	add '"event":"begin"'
 	send
-	# shellcheck disable=SC2086 # one word for each
-	/sweep/modules load $files >/tmp/error || load=$(quoted "$(cat /tmp/error)")
+	load_files
 	[ "$kind" = - ] || { ip link add name sweep0 type "$kind" && ip link set sweep0 up; } >/dev/null 2>&1
 	unload_all
 	if [ -e /sys/class/net/sweep0 ]; then
