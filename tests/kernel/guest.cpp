@@ -3,7 +3,7 @@
 
 #include <cstdlib>
 #include <fstream>
-#include <iostream>
+#include <iterator>
 #include <sstream>
 
 #include <fmt/format.h>
@@ -64,18 +64,6 @@ int run_process(std::vector<std::string> words) {
     return WIFEXITED(status) ? WEXITSTATUS(status) : harness_failed;
 }
 
-// QEMU's emulation sometimes keeps a breakpoint that the kernel has patched away again. A CPU then
-// traps on it for ever, or the kernel dies of a trap that it has not set. That is the emulator's
-// fault alone: nothing here sets a breakpoint that would trap so.
-bool met_stale_breakpoint(const GuestResult& result) {
-    const auto said = [&](const char* words) { return result.console.find(words) != std::string::npos; };
-    return (result.status == harness_timed_out && said("poke_int3_handler")) ||
-           (result.status == guest_panicked && said("Oops: int3: 0000 [#1]"));
-}
-
-// About one boot in fifty slips so.
-constexpr int boot_attempts = 3;
-
 } // namespace
 
 GuestResult run_guest(const GuestOptions& options, const std::string& commands) {
@@ -96,13 +84,8 @@ GuestResult run_guest(const GuestOptions& options, const std::string& commands) 
     words.push_back(read_file(DISARMD_GUEST_PRELUDE) + "\n" + commands);
 
     GuestResult result;
-    for (int attempt = 0; attempt < boot_attempts; ++attempt) {
-        result.status = run_process(words);
-        result.console = read_file(folder.file("console"));
-        if (!met_stale_breakpoint(result))
-            break;
-        std::cerr << "the emulator executed a breakpoint that is gone; booting once more\n";
-    }
+    result.status = run_process(words);
+    result.console = read_file(folder.file("console"));
     EXPECT_NE(result.status, harness_failed) << "the test VM itself failed";
     EXPECT_NE(result.status, harness_timed_out) << "the guest timed out\n" << result.console;
     std::istringstream lines(read_file(folder.file("results")));
