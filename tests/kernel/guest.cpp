@@ -123,4 +123,12 @@ std::string kernel_test_name(const std::string& kernel) {
     return name;
 }
 
+void PrintTo(const Setup& setup, std::ostream* out) { // NOLINT(readability-identifier-naming)
+    *out << setup.kernel << ' ' << setup.backend << ' ' << setup.cpus;
+}
+
+std::string setup_test_name(const Setup& setup) {
+    return fmt::format("{}_{}_{}cpu", kernel_test_name(setup.kernel), setup.backend, setup.cpus);
+}
+
 } // namespace disarmd::tests

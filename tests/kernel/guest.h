@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <iosfwd>
 #include <string>
 #include <vector>
 
@@ -40,5 +41,18 @@ std::vector<std::string> inner_kernels();
 
 // "6.1" -> "k6_1", for test names.
 std::string kernel_test_name(const std::string& kernel);
+
+// What a scenario runs on, where it runs on both backends.
+struct Setup {
+    std::string kernel;
+    std::string backend; // as for --probe-backend
+    int cpus;
+};
+
+// What GoogleTest shows of a parameter.
+void PrintTo(const Setup& setup, std::ostream* out); // NOLINT(readability-identifier-naming)
+
+// {"6.1", "kprobe", 4} -> "k6_1_kprobe_4cpu", for test names.
+std::string setup_test_name(const Setup& setup);
 
 } // namespace disarmd::tests

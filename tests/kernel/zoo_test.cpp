@@ -20,19 +20,8 @@ using Json = nlohmann::json;
 
 constexpr const char* longest_name = "zoo_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
-struct Machine {
-    std::string kernel;
-    std::string backend;
-    int cpus;
-};
-
-// What GoogleTest shows of a parameter.
-void PrintTo(const Machine& machine, std::ostream* out) { // NOLINT(readability-identifier-naming)
-    *out << machine.kernel << ' ' << machine.backend << ' ' << machine.cpus;
-}
-
-std::vector<Machine> machines() {
-    std::vector<Machine> all;
+std::vector<Setup> setups() {
+    std::vector<Setup> all;
     for (const auto& kernel : test_kernels())
         for (const auto* backend : {"tracepoint", "kprobe"})
             for (const int cpus : {1, 4})
@@ -136,7 +125,7 @@ std::vector<Leak> leaks() {
           {"timer", "zoo_many_alloc_fn [zoo_many]", {"callback"}},
           {"delayed_work", "zoo_many_dwork_fn [zoo_many]", {"object", "work"}}}},
         {"zoo_arm_param", "arm=1", {{"timer", "zoo_arm_param_fn [zoo_arm_param]", both}}},
-        {longest_name, "", {{"timer", fmt::format("zoo_longest_name_fn [{}]", longest_name), both}}},
+        {longest_name, "", {{"timer", fmt::format("zoo_timer_static_fn [{}]", longest_name), both}}},
         {"zoo_arm_late", "", {{"timer", "zoo_arm_late_fn [zoo_arm_late]", both}}, "task", "", 2},
     };
 }
@@ -167,9 +156,9 @@ void expect_clean(const Json& unload) {
     EXPECT_EQ(unload["advice"], "") << unload;
 }
 
-void expect_report(const Json& unload, const Machine& machine) {
+void expect_report(const Json& unload, const Setup& setup) {
     EXPECT_EQ(unload["schema"], 1);
-    EXPECT_EQ(unload["backend"], machine.backend);
+    EXPECT_EQ(unload["backend"], setup.backend);
     EXPECT_EQ(unload["action"], "none");
     EXPECT_GT(unload["unload"]["pid"], 1);
 }
@@ -183,11 +172,11 @@ void expect_freed_by_rmmod(const Json& unload) {
 }
 
 // Each expected timer is there as often as expected, and no other.
-void expect_pending(const Json& unload, const std::vector<ExpectedTimer>& expected, const Machine& machine) {
+void expect_pending(const Json& unload, const std::vector<ExpectedTimer>& expected, const Setup& setup) {
     std::size_t total = 0;
     std::set<std::string> addresses;
     for (const auto& timer : expected) {
-        const int wanted = timer.count == each_cpu ? machine.cpus : timer.count;
+        const int wanted = timer.count == each_cpu ? setup.cpus : timer.count;
         int found = 0;
         for (const auto& pending : unload["pending"]) {
             const auto symbol = pending["symbol"].get<std::string>();
@@ -209,12 +198,12 @@ void expect_pending(const Json& unload, const std::vector<ExpectedTimer>& expect
     }
 }
 
-void expect_leak(const Json& unload, const std::vector<ExpectedTimer>& expected, const Machine& machine) {
+void expect_leak(const Json& unload, const std::vector<ExpectedTimer>& expected, const Setup& setup) {
     EXPECT_EQ(unload["verdict"], "leak") << unload;
     EXPECT_EQ(unload["why_inconclusive"], Json::array()) << unload;
     EXPECT_NE(unload["advice"], "") << unload;
-    expect_report(unload, machine);
-    expect_pending(unload, expected, machine);
+    expect_report(unload, setup);
+    expect_pending(unload, expected, setup);
 }
 
 void expect_expiry(const Json& unload, int armed_with_ms) {
@@ -226,7 +215,7 @@ void expect_expiry(const Json& unload, int armed_with_ms) {
     }
 }
 
-void expect_seen_arms(const Json& unload, const Leak& leak, const Machine& machine) {
+void expect_seen_arms(const Json& unload, const Leak& leak, const Setup& setup) {
     for (const auto& pending : unload["pending"]) {
         const Json& armed = pending["armed"];
         ASSERT_TRUE(armed.is_object()) << pending;
@@ -235,13 +224,13 @@ void expect_seen_arms(const Json& unload, const Leak& leak, const Machine& machi
             EXPECT_EQ(armed["comm"], leak.comm) << pending;
             EXPECT_GT(armed["pid"], 1);
         }
-        EXPECT_LT(armed["cpu"], machine.cpus);
+        EXPECT_LT(armed["cpu"], setup.cpus);
         EXPECT_GE(armed["age_ms"], 0);
         EXPECT_EQ(armed["stack"], Json::array());
     }
 }
 
-class Zoo : public testing::TestWithParam<Machine> {
+class Zoo : public testing::TestWithParam<Setup> {
 protected:
     static std::string serve() { return fmt::format("serve --probe-backend {}\n", GetParam().backend); }
 
@@ -266,12 +255,12 @@ protected:
 };
 
 TEST_P(Zoo, clean_twins_are_clean) {
-    const auto& machine = GetParam();
+    const auto& setup = GetParam();
     // One machine of each kernel meets every end, the others the first of each twin.
-    const bool meets_all_ends = machine.backend == "tracepoint" && machine.cpus > 1;
+    const bool meets_all_ends = setup.backend == "tracepoint" && setup.cpus > 1;
     std::string commands = serve();
     for (const auto& twin : clean_twins()) {
-        if (twin.cpus > machine.cpus)
+        if (twin.cpus > setup.cpus)
             continue;
         if (twin.ends.empty())
             commands += fmt::format("twin {}\n", twin.module);
@@ -297,7 +286,7 @@ TEST_P(Zoo, clean_twins_are_clean) {
     ASSERT_GT(guest.results.size(), 25U) << guest.console;
     for (const auto& unload : guest.results) {
         expect_clean(unload);
-        expect_report(unload, machine);
+        expect_report(unload, setup);
         if (unload["module"] != "zoo_init_fail") {
             expect_freed_by_rmmod(unload);
             continue;
@@ -309,8 +298,8 @@ TEST_P(Zoo, clean_twins_are_clean) {
 // With one CPU they are armed before disarmd starts, with several while it watches. A timer that
 // lies in one module and calls another is a leak of either, whichever goes first.
 TEST_P(Zoo, leaks_are_reported) {
-    const auto& machine = GetParam();
-    const bool watched = machine.cpus > 1;
+    const auto& setup = GetParam();
+    const bool watched = setup.cpus > 1;
     const std::string first = watched ? "zoo_cross_object" : "zoo_cross_callback";
     const std::string second = watched ? "zoo_cross_callback" : "zoo_cross_object";
     const auto possible = possible_leaks();
@@ -333,11 +322,11 @@ TEST_P(Zoo, leaks_are_reported) {
     for (const auto& [leak, delay] : possible) {
         const Json& unload = guest.results[i++];
         ASSERT_EQ(unload["module"], leak.module) << guest.console;
-        expect_leak(unload, leak.timers, machine);
+        expect_leak(unload, leak.timers, setup);
         expect_freed_by_rmmod(unload);
         expect_expiry(unload, delay);
         if (watched)
-            expect_seen_arms(unload, leak, machine);
+            expect_seen_arms(unload, leak, setup);
         // That one is armed when the scan is over.
         const auto by_scan = std::ranges::count(unload["sources"], Json("scan"));
         EXPECT_TRUE(by_scan == 1 || leak.module == "zoo_arm_late") << unload;
@@ -350,13 +339,13 @@ TEST_P(Zoo, leaks_are_reported) {
         // The name of what is gone is not known any more.
         const std::string name =
             object && module == second ? "" : "zoo_cross_callback_fn [zoo_cross_callback]";
-        expect_leak(unload, {{"timer", name, {object ? "object" : "callback"}}}, machine);
+        expect_leak(unload, {{"timer", name, {object ? "object" : "callback"}}}, setup);
     }
 }
 
 // Each of these leaves the kernel little time, or none that could be relied on.
 TEST_P(Zoo, dangerous_leaks_are_reported) {
-    const auto& machine = GetParam();
+    const auto& setup = GetParam();
     struct Danger {
         std::string module;
         std::string commands;
@@ -407,7 +396,7 @@ TEST_P(Zoo, dangerous_leaks_are_reported) {
     std::string commands = serve();
     std::vector<Danger> met;
     for (const auto& danger : dangers) {
-        if (danger.cpus > machine.cpus)
+        if (danger.cpus > setup.cpus)
             continue;
         commands += danger.commands + "; await_judged\n";
         met.push_back(danger);
@@ -426,7 +415,7 @@ TEST_P(Zoo, dangerous_leaks_are_reported) {
         const Json& unload = guest.results[i];
         EXPECT_EQ(unload["module"], met[i].module);
         EXPECT_EQ(unload["outcome"], met[i].outcome);
-        expect_leak(unload, met[i].timers, machine);
+        expect_leak(unload, met[i].timers, setup);
         for (const auto& pending : unload["pending"]) {
             EXPECT_EQ(pending["cause"], met[i].cause);
             EXPECT_EQ(pending["expires_in_ms"].is_null(), met[i].cause == "callback-running");
@@ -434,10 +423,8 @@ TEST_P(Zoo, dangerous_leaks_are_reported) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Machines, Zoo, testing::ValuesIn(machines()), [](const auto& test) {
-    return fmt::format("{}_{}_{}cpu", kernel_test_name(test.param.kernel), test.param.backend,
-                       test.param.cpus);
-});
+INSTANTIATE_TEST_SUITE_P(Machines, Zoo, testing::ValuesIn(setups()),
+                         [](const auto& test) { return setup_test_name(test.param); });
 
 } // namespace
 
