@@ -88,6 +88,12 @@ struct hrtimer {
 	u8 state;
 };
 
+/* include/linux/alarmtimer.h */
+struct alarm {
+	struct hrtimer timer;
+	int (*function)(struct alarm *);
+};
+
 /* include/linux/hrtimer_defs.h (6.9+) */
 struct hrtimer_clock_base {
 	struct hrtimer_cpu_base *cpu_base;

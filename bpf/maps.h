@@ -21,6 +21,7 @@ const volatile __u64 modules_list __weak = 0;	      /* "modules" */
 const volatile __u64 jiffies_clocksource __weak = 0;  /* "clocksource_jiffies" */
 const volatile __u64 delayed_work_timer_fn_addr __weak = 0;	    /* "delayed_work_timer_fn" */
 const volatile __u64 kthread_delayed_work_timer_fn_addr __weak = 0; /* likewise */
+const volatile __u64 alarmtimer_fired_addr __weak = 0;		    /* likewise */
 /*
  * No module lies below it, and neither a core callback nor a core timer above:
  * on x86-64 modules are mapped above the kernel's image.

@@ -11,7 +11,7 @@
 #include "maps.h"
 
 struct timer_facts {
-	u64 callback; /* of a delayed_work: its work function */
+	u64 callback; /* what the module has to do with: as in struct tracked_timer */
 	u64 expires;  /* as in struct tracked_timer */
 	u8 kind;
 };
@@ -21,7 +21,7 @@ static __always_inline long read_function(u64 *function, u64 timer)
 	return read_u64(function, timer + bpf_core_field_offset(struct timer_list, function));
 }
 
-/* The work function behind a timer whose function is a trampoline of the core's. */
+/* The work function behind a timer whose function is a trampoline of the core's. For timer_list. */
 static __always_inline long resolve_work(struct timer_facts *facts, u64 timer)
 {
 	if (facts->callback == delayed_work_timer_fn_addr) {
@@ -43,6 +43,21 @@ static __always_inline long resolve_work(struct timer_facts *facts, u64 timer)
 	return 0;
 }
 
+/* The same for hrtimers. */
+static __always_inline long resolve_alarm(struct timer_facts *facts, u64 timer)
+{
+	if (!bpf_core_type_exists(struct alarm) || facts->callback != alarmtimer_fired_addr)
+		return 0;
+	facts->kind = TIMER_KIND_ALARM;
+	return read_u64(&facts->callback, timer - bpf_core_field_offset(struct alarm, timer) +
+						  bpf_core_field_offset(struct alarm, function));
+}
+
+static __always_inline bool is_hrtimer(u8 kind)
+{
+	return kind == TIMER_KIND_HRTIMER || kind == TIMER_KIND_ALARM;
+}
+
 static __always_inline long read_timer(struct timer_facts *facts, u64 timer)
 {
 	facts->kind = TIMER_KIND_TIMER;
@@ -52,13 +67,20 @@ static __always_inline long read_timer(struct timer_facts *facts, u64 timer)
 	return resolve_work(facts, timer);
 }
 
+static __always_inline long read_hrtimer_function(struct timer_facts *facts, u64 timer)
+{
+	facts->kind = TIMER_KIND_HRTIMER;
+	if (read_u64(&facts->callback, timer + bpf_core_field_offset(struct hrtimer, function)))
+		return -1;
+	return resolve_alarm(facts, timer);
+}
+
 /* An hrtimer's expiry is in its own clock, whose offset its base knows. */
 static __always_inline long read_hrtimer(struct timer_facts *facts, u64 timer)
 {
 	u64 base = 0, offset = 0;
 
-	facts->kind = TIMER_KIND_HRTIMER;
-	if (read_u64(&facts->callback, timer + bpf_core_field_offset(struct hrtimer, function)) ||
+	if (read_hrtimer_function(facts, timer) ||
 	    read_u64(&facts->expires,
 		     timer + bpf_core_field_offset(struct hrtimer, node.expires)) ||
 	    read_u64(&base, timer + bpf_core_field_offset(struct hrtimer, base)) ||
@@ -102,13 +124,13 @@ static __always_inline enum linkage read_hrtimer_linkage(u64 timer, u64 expected
 {
 #pragma unroll
 	for (int attempt = 0; attempt < LINKAGE_ATTEMPTS; attempt++) {
-		u64 callback = 0, base = 0, cpu_base = 0;
+		struct timer_facts facts = {};
+		u64 base = 0, cpu_base = 0;
 		u32 lock = 0;
 		u8 queued = 0;
 
 		if (read_kernel(&queued, sizeof(queued), timer + hrtimer_state_offset()) ||
-		    read_u64(&callback, timer + bpf_core_field_offset(struct hrtimer, function)) ||
-		    callback != expected_callback)
+		    read_hrtimer_function(&facts, timer) || facts.callback != expected_callback)
 			return UNLINKED;
 		if (queued & 1)
 			return LINKED;

@@ -74,6 +74,8 @@ int BPF_PROG(on_hrtimer_start, struct hrtimer *timer)
 	};
 	u64 key = (u64)timer;
 
+	if (resolve_alarm(&facts, key))
+		count_lost_arm(LOSS_TIMER_READ);
 	if (!concerns_modules(key, &facts))
 		return 0;
 	facts.expires = timer->node.expires - timer->base->offset;
@@ -87,6 +89,7 @@ int BPF_PROG(on_hrtimer_cancel, struct hrtimer *timer)
 	struct timer_facts facts = { .callback = (u64)timer->function };
 	u64 key = (u64)timer;
 
+	resolve_alarm(&facts, key);
 	if (concerns_modules(key, &facts))
 		timer_disarmed(key);
 	return 0;
@@ -98,6 +101,7 @@ int BPF_PROG(on_hrtimer_expire_entry, struct hrtimer *timer)
 	struct timer_facts facts = { .callback = (u64)timer->function };
 	u64 key = (u64)timer;
 
+	resolve_alarm(&facts, key);
 	if (concerns_modules(key, &facts))
 		callback_begins(key);
 	return 0;

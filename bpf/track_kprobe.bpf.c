@@ -77,7 +77,7 @@ static __always_inline bool hrtimer_concerns_modules(u64 timer)
 {
 	struct timer_facts facts = {};
 
-	read_u64(&facts.callback, timer + bpf_core_field_offset(struct hrtimer, function));
+	read_hrtimer_function(&facts, timer);
 	return concerns_modules(timer, &facts);
 }
 

@@ -631,8 +631,8 @@ static __always_inline void confirm(struct walk *walk, struct find *find, u64 ti
 		find->timer = entry->armed ? timer : 0;
 		return;
 	}
-	linkage = entry->kind == TIMER_KIND_HRTIMER ? read_hrtimer_linkage(timer, entry->callback)
-						    : read_timer_linkage(timer, entry->callback);
+	linkage = is_hrtimer(entry->kind) ? read_hrtimer_linkage(timer, entry->callback)
+					  : read_timer_linkage(timer, entry->callback);
 	if (linkage == LINKED)
 		find->timer = timer;
 	else if (linkage == IN_FLUX)

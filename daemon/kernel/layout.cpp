@@ -44,6 +44,7 @@ std::set<std::string> layout_symbols() {
             "clocksource_jiffies",
             "__preempt_count",
             "kthread_delayed_work_timer_fn",
+            "alarmtimer_fired",
             "pcpu_hot",
             "ftrace_enabled",
             "kprobes_all_disarmed",
@@ -102,6 +103,7 @@ Result<KernelLayout> locate_kernel(const CoreSymbols& symbols, const KernelBtf& 
     layout.hrtimer_bases_percpu = want("hrtimer_bases", "hrtimers can't be scanned");
     layout.kthread_delayed_work_timer_fn =
         want("kthread_delayed_work_timer_fn", "kthread_delayed_works are not told from timers of the core");
+    layout.alarmtimer_fired = want("alarmtimer_fired", "alarms are not told from hrtimers of the core");
     layout.jiffies_clocksource = want("clocksource_jiffies", "times to expiry can't be told");
     layout.preempt_count_percpu = find_preempt_count(symbols, btf);
     if (layout.preempt_count_percpu == 0)

@@ -27,6 +27,7 @@ struct KernelLayout {
     std::uint32_t timer_bases_per_cpu = 0;
     std::uint64_t hrtimer_bases_percpu = 0;
     std::uint64_t kthread_delayed_work_timer_fn = 0;
+    std::uint64_t alarmtimer_fired = 0;
     std::uint64_t preempt_count_percpu = 0;
     std::uint64_t jiffies_clocksource = 0;
     std::uint64_t ftrace_enabled = 0;

@@ -157,6 +157,7 @@ struct Probe::State {
         rodata.jiffies_clocksource = layout.jiffies_clocksource;
         rodata.delayed_work_timer_fn_addr = layout.delayed_work_timer_fn;
         rodata.kthread_delayed_work_timer_fn_addr = layout.kthread_delayed_work_timer_fn;
+        rodata.alarmtimer_fired_addr = layout.alarmtimer_fired;
         rodata.modules_floor = layout.modules_floor;
         rodata.ftrace_enabled_addr = layout.ftrace_enabled;
         rodata.kprobes_all_disarmed_addr = layout.kprobes_all_disarmed;

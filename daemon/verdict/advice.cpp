@@ -19,6 +19,8 @@ std::string_view deleting_api(TimerKind kind, bool has_timer_shutdown_sync) {
         return "cancel_delayed_work_sync()";
     case TimerKind::kthread_delayed_work:
         return "kthread_cancel_delayed_work_sync()";
+    case TimerKind::alarm:
+        return "alarm_cancel()";
     case TimerKind::timer:
         break;
     }

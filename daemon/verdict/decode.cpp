@@ -22,6 +22,8 @@ TimerKind kind_of(std::uint8_t kind) {
         return TimerKind::delayed_work;
     case abi::TIMER_KIND_KTHREAD_DELAYED_WORK:
         return TimerKind::kthread_delayed_work;
+    case abi::TIMER_KIND_ALARM:
+        return TimerKind::alarm;
     default:
         return TimerKind::timer;
     }
@@ -67,7 +69,7 @@ std::chrono::nanoseconds from_ktime(std::uint64_t expires, std::uint64_t now_ns)
 
 std::optional<std::chrono::nanoseconds> time_to_expiry(TimerKind kind, std::uint64_t expires,
                                                        const KernelClocks& clocks) {
-    if (kind == TimerKind::hrtimer)
+    if (kind == TimerKind::hrtimer || kind == TimerKind::alarm)
         return from_ktime(expires, clocks.monotonic_ns);
     if (clocks.tick.count() <= 0)
         return std::nullopt;

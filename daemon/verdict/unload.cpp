@@ -15,6 +15,8 @@ std::string_view name_of(TimerKind kind) {
         return "delayed_work";
     case TimerKind::kthread_delayed_work:
         return "kthread_delayed_work";
+    case TimerKind::alarm:
+        return "alarm";
     }
     std::abort();
 }

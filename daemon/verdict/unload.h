@@ -10,7 +10,7 @@
 
 namespace disarmd {
 
-enum class TimerKind { timer, hrtimer, delayed_work, kthread_delayed_work };
+enum class TimerKind { timer, hrtimer, delayed_work, kthread_delayed_work, alarm };
 enum class ArmContext { unknown, task, softirq, hardirq, callback };
 enum class Owner { callback, object, work };
 enum class Source { tracking, scan };
@@ -55,7 +55,7 @@ struct PendingTimer {
     std::vector<Owner> owned_by;
     Cause cause = Cause::unknown;
     // Nothing where the callback was running already, or the length of a jiffy, which
-    // all but hrtimers need, is not known. Never negative: a timer that is due has 0.
+    // all but hrtimers and alarms need, is not known. Never negative: a timer that is due has 0.
     std::optional<std::chrono::nanoseconds> expires_in;
     std::optional<Arm> armed; // nothing: it was armed before anyone watched
 };

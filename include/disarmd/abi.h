@@ -35,6 +35,7 @@ enum timer_kind {
 	TIMER_KIND_HRTIMER = 1,
 	TIMER_KIND_DELAYED_WORK = 2,
 	TIMER_KIND_KTHREAD_DELAYED_WORK = 3,
+	TIMER_KIND_ALARM = 4, /* an alarmtimer's hrtimer */
 };
 
 /* The context that armed a timer. UNKNOWN: it was armed before anyone watched. */
@@ -166,7 +167,7 @@ DISARMD_ASSERT_SIZE(struct module_instance, 232);
  * that is armed again and again costs no allocation.
  */
 struct tracked_timer {
-	__u64 callback; /* of a delayed_work: its work function */
+	__u64 callback; /* of a delayed_work: its work function; of an alarm: the alarm's */
 	__u64 expires;
 	__u64 armed_ns; /* 0: found armed by the start-up scan */
 	__u64 reported; /* id of the last unload record that names it; 0: none since the last arm */

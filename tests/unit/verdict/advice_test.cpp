@@ -70,6 +70,8 @@ INSTANTIATE_TEST_SUITE_P(
                     ApiCase{TimerKind::hrtimer, false, "hrtimer_cancel()"},
                     ApiCase{TimerKind::delayed_work, true, "cancel_delayed_work_sync()"},
                     ApiCase{TimerKind::delayed_work, false, "cancel_delayed_work_sync()"},
+                    ApiCase{TimerKind::alarm, true, "alarm_cancel()"},
+                    ApiCase{TimerKind::alarm, false, "alarm_cancel()"},
                     ApiCase{TimerKind::kthread_delayed_work, true, "kthread_cancel_delayed_work_sync()"},
                     ApiCase{TimerKind::kthread_delayed_work, false, "kthread_cancel_delayed_work_sync()"}));
 

@@ -21,6 +21,7 @@ TEST(KindOf, tells_the_kinds_apart) {
     EXPECT_EQ(kind_of(abi::TIMER_KIND_HRTIMER), TimerKind::hrtimer);
     EXPECT_EQ(kind_of(abi::TIMER_KIND_DELAYED_WORK), TimerKind::delayed_work);
     EXPECT_EQ(kind_of(abi::TIMER_KIND_KTHREAD_DELAYED_WORK), TimerKind::kthread_delayed_work);
+    EXPECT_EQ(kind_of(abi::TIMER_KIND_ALARM), TimerKind::alarm);
     EXPECT_EQ(kind_of(255), TimerKind::timer);
 }
 
@@ -95,6 +96,7 @@ TEST(TimeToExpiry, of_an_hrtimer_is_in_nanoseconds_and_needs_no_tick) {
     EXPECT_EQ(ns_to(0, 3'000'000), 0ns);
     EXPECT_EQ(ns_to(UINT64_MAX, 3'000'000), 0ns) << "a ktime_t is signed: this one is past";
     EXPECT_EQ(ns_to(INT64_MAX, 0), nanoseconds::max()) << "KTIME_MAX";
+    EXPECT_EQ(time_to_expiry(TimerKind::alarm, 5'000'000, {100'000, 0ns, 3'000'000}), 2ms);
 }
 
 TEST(TimeBetween, is_zero_for_times_out_of_order) {

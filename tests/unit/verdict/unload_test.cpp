@@ -14,6 +14,7 @@ TEST(NameOf, gives_the_documented_words) {
     EXPECT_EQ(name_of(TimerKind::hrtimer), "hrtimer");
     EXPECT_EQ(name_of(TimerKind::delayed_work), "delayed_work");
     EXPECT_EQ(name_of(TimerKind::kthread_delayed_work), "kthread_delayed_work");
+    EXPECT_EQ(name_of(TimerKind::alarm), "alarm");
 
     EXPECT_EQ(name_of(ArmContext::unknown), "unknown");
     EXPECT_EQ(name_of(ArmContext::task), "task");
@@ -46,6 +47,7 @@ TEST(NameOf, gives_the_documented_words) {
 TEST(HasWork, of_delayed_works_alone) {
     EXPECT_FALSE(has_work(TimerKind::timer));
     EXPECT_FALSE(has_work(TimerKind::hrtimer));
+    EXPECT_FALSE(has_work(TimerKind::alarm));
     EXPECT_TRUE(has_work(TimerKind::delayed_work));
     EXPECT_TRUE(has_work(TimerKind::kthread_delayed_work));
 }
