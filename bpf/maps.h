@@ -50,7 +50,10 @@ __u64 survey_jiffies __weak = 0; /* when it ran */
 __u64 survey_ns __weak = 0;	 /* likewise */
 __u64 losses[LOSS_MAX] __weak = {};
 __u64 last_lost_arm_ns __weak = 0;
-__u64 tracked_count __weak = 0; /* entries of armed_timers */
+__u64 tracked_count __weak = 0;	  /* entries of armed_timers */
+__u64 forgotten_count __weak = 0; /* entries that were removed from it */
+/* Modules that are being freed and have no verdict yet. */
+__u64 frees_in_progress __weak = 0;
 /* The task (pid_tgid) that moves the timers of a CPU that went offline to another; 0: none. */
 __u64 migrating_task __weak = 0;
 /*
@@ -72,13 +75,16 @@ struct untracked_report {
 	u64 orphaned; /* as in struct tracked_timer */
 };
 
+#define UNTRACKED_REPORTS 256
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(map_flags, BPF_F_NO_COMMON_LRU);
-	__uint(max_entries, 256); /* for each CPU; user space sizes it */
+	__uint(max_entries, UNTRACKED_REPORTS); /* for each CPU; user space sizes it */
 	__type(key, u64);
 	__type(value, struct untracked_report);
 } reported_untracked __weak SEC(".maps");
+/* How many were ever put there: beyond its size some are forgotten. */
+__u64 untracked_reports __weak = 0;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -110,14 +116,35 @@ struct {
 	__type(value, struct running_callbacks);
 } running_callbacks __weak SEC(".maps");
 
-/* The timers that were armed last on a CPU: a ring, count being how many there ever were. */
+/* Whether it is one of those. */
+static __always_inline bool is_running(const struct running_callbacks *running, u64 timer)
+{
+	return running && (running->timer[0] == timer || running->timer[1] == timer ||
+			   running->timer[2] == timer);
+}
+
+/* Timers and when that was: a ring, count being how many there ever were. */
 #define RECENT_ARMS 512
 struct recent_arms {
 	u32 count;
 	u32 reserved;
-	u64 timer[RECENT_ARMS];
+	struct {
+		u64 timer;
+		u64 at_ns;
+	} arm[RECENT_ARMS];
 };
 
+/* For one writer at a time. */
+static __always_inline void push_recent(struct recent_arms *ring, u64 timer)
+{
+	u32 at = ring->count & (RECENT_ARMS - 1);
+
+	ring->arm[at].timer = timer;
+	ring->arm[at].at_ns = bpf_ktime_get_ns();
+	ring->count++;
+}
+
+/* What was armed on a CPU, as its events told with the base's lock held and no interrupt between. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
@@ -132,6 +159,14 @@ struct {
 	__type(key, u64);
 	__type(value, struct module_task);
 } module_tasks __weak SEC(".maps");
+
+/* Tasks (pid_tgid) inside load_module, and since when; those whose load fails are left. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, u64);
+	__type(value, u64);
+} loading_tasks __weak SEC(".maps");
 
 /* Tasks (pid_tgid) inside free_module, and the id of their unload's record. */
 struct {
@@ -182,8 +217,10 @@ static __always_inline long track_new(u64 timer, const struct tracked_timer *ent
 
 static __always_inline void forget(u64 timer)
 {
-	if (!bpf_map_delete_elem(&armed_timers, &timer))
-		__sync_fetch_and_sub(&tracked_count, 1);
+	if (bpf_map_delete_elem(&armed_timers, &timer))
+		return;
+	__sync_fetch_and_sub(&tracked_count, 1);
+	__sync_fetch_and_add(&forgotten_count, 1);
 }
 
 /* A failure is the caller's to count. */

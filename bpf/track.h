@@ -13,12 +13,6 @@
 #define HARDIRQ_MASK	0x000f0000
 #define SOFTIRQ_SERVING 0x00000100
 
-static __always_inline bool is_running(const struct running_callbacks *running, u64 timer)
-{
-	return running && (running->timer[0] == timer || running->timer[1] == timer ||
-			   running->timer[2] == timer);
-}
-
 /* From include/linux/preempt.h: what the CPU was doing, by its preempt count. */
 static __always_inline u8 arm_context(u32 cpu, u64 timer)
 {
@@ -41,15 +35,29 @@ static __always_inline u8 arm_context(u32 cpu, u64 timer)
 	return ARM_CONTEXT_TASK;
 }
 
+/*
+ * What a freed module left may be armed again by whoever still knows of it. Or its memory has
+ * been given back and is another timer's now: that is certain where the timer itself lay in the
+ * module, or where it calls something else.
+ */
+static __always_inline void arm_orphan(struct tracked_timer *entry, const struct timer_facts *facts)
+{
+	if ((entry->orphaned & OWNED_BY_OBJECT) || entry->callback != facts->callback) {
+		entry->orphaned = 0;
+		entry->rearmed = 0;
+	} else {
+		entry->rearmed = 1;
+	}
+}
+
 static __always_inline void fill_arm(struct tracked_timer *entry, u64 timer,
 				     const struct timer_facts *facts, u32 cpu, u64 task)
 {
+	if (entry->orphaned)
+		arm_orphan(entry, facts);
 	entry->callback = facts->callback;
 	entry->expires = facts->expires;
 	entry->armed_ns = bpf_ktime_get_ns();
-	/* A timer that is moved off a dead CPU remains whose it was. */
-	if (!migrating_task || migrating_task != task)
-		entry->orphaned = 0;
 	entry->armed_pid = task >> 32;
 	entry->armed_cpu = cpu;
 	bpf_get_current_comm(entry->armed_comm, sizeof(entry->armed_comm));
@@ -63,16 +71,21 @@ static __always_inline bool concerns_modules(u64 timer, const struct timer_facts
 	return in_module_space(facts->callback) || in_module_space(timer);
 }
 
-static __always_inline void timer_armed(u64 timer, const struct timer_facts *facts)
+/* An arm as a hook tells it, whatever that knows of locks. */
+static __always_inline void track_arm(u64 timer, const struct timer_facts *facts, u32 cpu)
 {
 	u64 task = bpf_get_current_pid_tgid();
-	u32 cpu = bpf_get_smp_processor_id();
+	bool moved = migrating_task && migrating_task == task;
 	struct tracked_timer *entry;
-	struct recent_arms *recent;
 
 	entry = bpf_map_lookup_elem(&armed_timers, &timer);
-	if (entry) {
+	if (entry && moved) {
+		/* Off a dead CPU: it remains whose it was. */
+		entry->armed = 1;
+	} else if (entry) {
 		fill_arm(entry, timer, facts, cpu, task);
+	} else if (moved) {
+		count_lost_arm(LOSS_TIMER_MAP);
 	} else {
 		struct tracked_timer fresh = {};
 
@@ -82,11 +95,18 @@ static __always_inline void timer_armed(u64 timer, const struct timer_facts *fac
 			bpf_map_delete_elem(&reported_untracked, &timer);
 		}
 	}
+}
+
+/* An arm as its event tells it, under the lock of the timer's base. */
+static __always_inline void timer_armed(u64 timer, const struct timer_facts *facts)
+{
+	u32 cpu = bpf_get_smp_processor_id();
+	struct recent_arms *recent;
+
+	track_arm(timer, facts, cpu);
 	recent = bpf_map_lookup_elem(&recent_arms, &cpu);
-	if (recent) {
-		recent->timer[recent->count & (RECENT_ARMS - 1)] = timer;
-		recent->count++;
-	}
+	if (recent)
+		push_recent(recent, timer);
 }
 
 static __always_inline void timer_disarmed(u64 timer)
@@ -96,8 +116,8 @@ static __always_inline void timer_disarmed(u64 timer)
 	if (!entry)
 		return;
 	entry->armed = 0;
-	/* Under the lock of the timer's base: an entry goes without crossing an arm. */
-	if (tracked_count > armed_timers_max / 2)
+	/* Under the lock of the timer's base an entry goes without crossing an arm. */
+	if (!tracked_by_kprobes && tracked_count > armed_timers_max / 2)
 		forget(timer);
 }
 

@@ -8,7 +8,8 @@
  * verdict asks the timer (see confirm() in walk.h). A kernel may skip a kprobe's
  * program where another one runs on that CPU, and up to 6.6 does not count that.
  *
- * Expiry and hrtimers have events everywhere; only their types are not needed.
+ * Expiry and hrtimers have events everywhere; only their types are not needed. The event
+ * of an arm is needed while a module is being freed: see raw_timer_start().
  */
 
 #include <asm/ptrace.h>
@@ -27,7 +28,7 @@ static __always_inline void timer_call_arms(u64 timer, const u64 *expires)
 		return;
 	if (expires)
 		facts.expires = *expires;
-	timer_armed(timer, &facts);
+	track_arm(timer, &facts, bpf_get_smp_processor_id());
 }
 
 /* add_timer() and its like: the timer holds its expiry. User space names the functions. */
@@ -43,6 +44,25 @@ SEC("kprobe")
 int BPF_KPROBE(kprobe_mod_timer, u64 timer, u64 expires)
 {
 	timer_call_arms(timer, &expires);
+	return 0;
+}
+
+/*
+ * While a module is being freed every arm counts, also one whose kprobe was skipped, or is over
+ * though the timer is not queued yet, or that moves a timer off a dead CPU.
+ */
+SEC("raw_tp/timer_start")
+int raw_timer_start(struct bpf_raw_tracepoint_args *ctx)
+{
+	u64 timer = ctx->args[0];
+	struct timer_facts facts = {};
+
+	if (!frees_in_progress)
+		return 0;
+	if (read_timer(&facts, timer))
+		count_lost_arm(LOSS_TIMER_READ);
+	else if (concerns_modules(timer, &facts))
+		timer_armed(timer, &facts);
 	return 0;
 }
 

@@ -51,7 +51,14 @@ int on_module_load(struct bpf_raw_tracepoint_args *ctx)
 	struct module_instance instance = {};
 	u64 mod = argument(ctx);
 
+	u64 task = bpf_get_current_pid_tgid();
+	u64 *begun_ns = bpf_map_lookup_elem(&loading_tasks, &task);
+
 	instance.loaded_ns = bpf_ktime_get_ns();
+	if (begun_ns) {
+		instance.begun_ns = *begun_ns;
+		bpf_map_delete_elem(&loading_tasks, &task);
+	}
 	if (read_kernel(&instance.name, sizeof(instance.name),
 			mod + bpf_core_field_offset(struct module, name)))
 		count_loss(LOSS_READ);
@@ -94,6 +101,28 @@ SEC("kprobe")
 int kprobe_delete_module(void *ctx)
 {
 	return unload_begins();
+}
+
+static __always_inline int load_begins(void)
+{
+	u64 task = bpf_get_current_pid_tgid();
+	u64 now = bpf_ktime_get_ns();
+
+	bpf_map_update_elem(&loading_tasks, &task, &now, BPF_ANY);
+	return 0;
+}
+
+/* load_module(): the module has no memory yet. */
+SEC("fentry")
+int on_load_module(void *ctx)
+{
+	return load_begins();
+}
+
+SEC("kprobe")
+int kprobe_load_module(void *ctx)
+{
+	return load_begins();
 }
 
 /* do_init_module(), which runs the init function, and frees the module if that fails. */
@@ -202,6 +231,7 @@ static __always_inline void complete(struct unload_record *record)
 	u64 task = bpf_get_current_pid_tgid();
 
 	bpf_map_delete_elem(&freeing_tasks, &task);
+	__sync_fetch_and_sub(&frees_in_progress, 1);
 	record->verdict = verdict_of(record->pending_count, record->gaps);
 	record->complete = 1;
 	notify(NOTIFY_UNLOAD, record->module);
@@ -307,7 +337,7 @@ static long report_tracked(void *map, u64 *key, struct tracked_timer *entry,
 		return 0;
 	confirm((struct walk *)record->scratch, &find, *key, entry);
 	if (find.timer)
-		report(record, &find);
+		report((struct walk *)record->scratch, record, &find);
 	return 0;
 }
 
@@ -415,6 +445,7 @@ static __always_inline struct unload_record *begin_unload(u64 mod)
 	if (instance) {
 		record->loaded_ns = instance->loaded_ns;
 		record->live_ns = instance->live_ns;
+		walk->loading_ns = instance->begun_ns;
 		if (!record->memory.init_text.size)
 			record->memory.init_text = instance->memory.init_text;
 		bpf_map_delete_elem(&modules, &mod);
@@ -425,6 +456,7 @@ static __always_inline struct unload_record *begin_unload(u64 mod)
 		record->begun_ns = doing->begun_ns;
 	record->tracking_losses = lost_arms();
 	read_symbol_table(walk, mod);
+	__sync_fetch_and_add(&frees_in_progress, 1);
 	begin_look(walk, STAGE_FIRST);
 	/* The next programs find the record by it. */
 	if (bpf_map_update_elem(&freeing_tasks, &task, &record->id, BPF_ANY)) {
@@ -465,13 +497,16 @@ static __always_inline struct unload_record *resume_unload(void)
 	if (!record)
 		return NULL;
 	walk = (struct walk *)record->scratch;
-	if (walk->phase == WALK_DONE) {
+	/*
+	 * The first look may not have been taken, or have been given up. And per-CPU timers of
+	 * core code, armed since, are to be found nowhere but in their wheels and trees.
+	 */
+	if (walk->phase != WALK_DONE || record->memory.percpu.size) {
+		begin_look(walk, STAGE_AGAIN);
+	} else {
 		walk->stage = STAGE_LATE;
 		walk->phase = WALK_RUNNING;
 		walk->index = 0;
-	} else {
-		/* The first look was not taken, or given up. */
-		begin_look(walk, STAGE_AGAIN);
 	}
 	return record;
 }
@@ -522,7 +557,12 @@ static __always_inline int loop(struct unload_record *record)
 	walk = (struct walk *)record->scratch;
 	bpf_loop(LOOP_STEPS, loop_step, &record, 0);
 	if (walk->phase == WALK_TABLE) {
+		u64 forgotten = forgotten_count;
+
 		bpf_for_each_map_elem(&armed_timers, report_tracked, &record, 0);
+		/* An element that was removed may have taken the way to others with it. */
+		if (forgotten_count != forgotten)
+			walk->gaps |= GAP_TRACKING_UNREAD;
 		walk->phase = WALK_DONE;
 		bpf_loop(LOOP_STEPS, loop_step, &record, 0);
 	}

@@ -8,8 +8,8 @@
  * the kernel has that (5.17+), bounded loops and tail calls where not.
  *
  * Wheels (kernel/time/timer.c) and trees (kernel/time/hrtimer.c) are read without
- * their locks. Every step checks that what it stands on still hangs together: a
- * timer that stays where it is can't be missed. One that moves from where the walk
+ * their locks. Every step checks that what it stands on still hangs together, and where:
+ * a timer that stays where it is can't be missed. One that moves from where the walk
  * has not been to where it has been escapes it, and so does one that is armed after
  * its place was read: both leave a trace in the ring of recent arms, which is read last.
  */
@@ -26,6 +26,9 @@
 /* Elf64_Sym (include/uapi/linux/elf.h) */
 #define ELF_SYMBOL_BYTES	24
 #define ELF_SYMBOL_VALUE_OFFSET 8
+/* include/linux/timer.h: what a timer's flags say of where it hangs. */
+#define TIMER_CPUMASK	 0x0003ffff
+#define TIMER_ARRAYSHIFT 22
 
 enum walk_phase {
 	/* of the survey */
@@ -62,14 +65,16 @@ enum walk_stage {
 
 /* Lies in the scratch of an unload's record. */
 struct walk {
-	u64 since_ns;  /* arms from here on are recent */
-	u64 lost_arms; /* until here */
+	u64 loading_ns; /* the module's load began; 0: not seen */
+	u64 since_ns;	/* arms from here on are recent */
+	u64 lost_arms;	/* until here */
 	u64 base;      /* of the wheel or tree */
 	u64 bits;
 	u64 head;
 	u64 link; /* address of the pointer that leads to node */
 	u64 node;
 	u64 from; /* the node of a tree that led to this one */
+	u64 path; /* from the root to node: the lowest bit is the last step; 1: to the right */
 	u64 symtab;
 	u64 strtab;
 	u32 symbols;
@@ -77,6 +82,7 @@ struct walk {
 	u32 phase;
 	u32 index;
 	u32 word;
+	u32 bucket;
 	u32 steps;
 	u32 gaps; /* of this look */
 	u8 attempt;
@@ -179,21 +185,45 @@ static __always_inline bool in_percpu(const struct memory_range *range, u64 addr
 }
 
 /*
- * The owners of a timer, as bits of enum timer_owner, seen from the module that is
- * being freed: without what another instance of a module left there. The survey's finds
- * are older than every module that was loaded since.
+ * Whether a timer's callback is that of the module's init, in memory that has been given back
+ * since. When is known only of an init that was seen to end.
  */
-static __always_inline u8 owners_of(const struct unload_record *record, const struct find *find,
-				    const struct tracked_timer *entry)
+static __always_inline bool calls_init(struct walk *walk, const struct unload_record *record,
+				       u64 callback, const struct tracked_timer *entry)
+{
+	if (!in_range(&record->memory.init_text, callback) || !entry || !entry->armed_ns ||
+	    entry->armed_ns < record->loaded_ns)
+		return false;
+	if (!record->live_ns)
+		walk->gaps |= GAP_RANGES;
+	return entry->armed_ns <= record->live_ns;
+}
+
+/* What of a tracked timer's owners was there before the module that is being freed was loaded. */
+static __always_inline u8 earlier_owners(const struct walk *walk,
+					 const struct unload_record *record,
+					 const struct tracked_timer *entry)
+{
+	/* The survey's finds are older than every module that was loaded since. */
+	if (!entry->armed_ns && !entry->reported && record->loaded_ns)
+		return ~0;
+	if (entry->armed_ns && entry->armed_ns < walk->loading_ns)
+		return ~0;
+	return entry->orphaned;
+}
+
+/*
+ * The owners of a timer, as bits of enum timer_owner, seen from the module that is
+ * being freed: without what another instance of a module left there.
+ */
+static __always_inline u8 owners_of(struct walk *walk, const struct unload_record *record,
+				    const struct find *find, const struct tracked_timer *entry)
 {
 	const struct module_memory *memory = &record->memory;
 	u64 callback = find->facts.callback;
-	u8 owners = 0;
+	u8 owners = 0, earlier;
 
-	if (in_ranges(memory->ranges, callback) ||
-	    /* Its init's callback, in memory that has been given back since. */
-	    (in_range(&memory->init_text, callback) && entry && entry->armed_ns &&
-	     entry->armed_ns >= record->loaded_ns && entry->armed_ns <= record->live_ns))
+	if (in_ranges(memory->ranges, callback) || calls_init(walk, record, callback, entry))
 		owners |= find->facts.kind == TIMER_KIND_DELAYED_WORK ||
 					  find->facts.kind == TIMER_KIND_KTHREAD_DELAYED_WORK
 				  ? OWNED_BY_WORK
@@ -202,9 +232,13 @@ static __always_inline u8 owners_of(const struct unload_record *record, const st
 		owners |= OWNED_BY_OBJECT;
 	if (!owners || !entry)
 		return owners;
-	if (!entry->armed_ns && !entry->reported && record->loaded_ns)
-		return 0;
-	return owners & ~entry->orphaned;
+	earlier = owners & earlier_owners(walk, record, entry);
+	if (earlier && entry->rearmed)
+		walk->gaps |= GAP_ORPHANS;
+	/* An arm that tracking has missed is not an earlier one. */
+	if (earlier && !entry->armed && find->state == PENDING_ARMED)
+		walk->gaps |= GAP_SCAN_DISPUTED;
+	return owners & ~earlier;
 }
 
 static __always_inline void remember_orphan(u64 timer)
@@ -215,8 +249,7 @@ static __always_inline void remember_orphan(u64 timer)
 	ring = bpf_map_lookup_elem(&orphans, &zero);
 	if (!ring)
 		return;
-	ring->timer[ring->count & (RECENT_ARMS - 1)] = timer;
-	ring->count++;
+	push_recent(ring, timer);
 }
 
 static __always_inline void want_name(u64 callback, u64 record)
@@ -256,7 +289,8 @@ static __always_inline void describe(struct pending_timer *pending, const struct
 }
 
 /* Adds a timer to the record if it is of the module that is being freed, once. */
-static __always_inline void report(struct unload_record *record, struct find *find)
+static __always_inline void report(struct walk *walk, struct unload_record *record,
+				   struct find *find)
 {
 	u64 timer = find->timer, id = record->id;
 	struct tracked_timer *entry;
@@ -264,7 +298,7 @@ static __always_inline void report(struct unload_record *record, struct find *fi
 	u32 slot;
 
 	entry = bpf_map_lookup_elem(&armed_timers, &timer);
-	owners = owners_of(record, find, entry);
+	owners = owners_of(walk, record, find, entry);
 	if (!owners)
 		return;
 	if (entry) {
@@ -278,12 +312,18 @@ static __always_inline void report(struct unload_record *record, struct find *fi
 
 		if (before && before->record == id)
 			return;
-		if (before)
+		if (before) {
 			owners &= ~before->orphaned;
+			now.orphaned |= before->orphaned;
+		} else if (untracked_reports >= UNTRACKED_REPORTS && walk->loading_ns) {
+			/* It may be one of those that were reported and forgotten. */
+			walk->gaps |= GAP_ORPHANS;
+			return;
+		} else {
+			__sync_fetch_and_add(&untracked_reports, 1);
+		}
 		if (!owners)
 			return;
-		if (before)
-			now.orphaned |= before->orphaned;
 		bpf_map_update_elem(&reported_untracked, &timer, &now, BPF_ANY);
 		entry = find_or_track(find);
 	}
@@ -418,11 +458,10 @@ static __always_inline void begin_list(struct walk *walk)
 
 static __always_inline void walk_bucket(struct walk *walk)
 {
-	u64 bucket = walk->word * WORD_BITS + lowest_bit(walk->bits);
-
+	walk->bucket = walk->word * WORD_BITS + lowest_bit(walk->bits);
 	walk->bits &= walk->bits - 1;
 	walk->head = walk->base + bpf_core_field_offset(struct timer_base, vectors) +
-		     bucket * bpf_core_type_size(struct hlist_head);
+		     walk->bucket * (u64)bpf_core_type_size(struct hlist_head);
 	walk->list_attempt = 0;
 	begin_list(walk);
 }
@@ -432,7 +471,9 @@ static __always_inline void walk_list(struct walk *walk, struct find *find)
 	u64 pprev_at = walk->node + bpf_core_field_offset(struct hlist_node, pprev);
 	u64 next_at = walk->node + bpf_core_field_offset(struct hlist_node, next);
 	u64 timer = walk->node - bpf_core_field_offset(struct timer_list, entry);
+	u64 flags_at = timer + bpf_core_field_offset(struct timer_list, flags);
 	u64 next = 0, before = 0, after = 0;
+	u32 flags = 0;
 
 	if (!walk->node) {
 		next_bucket(walk);
@@ -442,10 +483,15 @@ static __always_inline void walk_list(struct walk *walk, struct find *find)
 		after_scan(walk);
 		return;
 	}
-	/* Linked here both before and after it was read, it did not move in between. */
+	/*
+	 * Linked here both before and after it was read, it did not move in between. Nor did the
+	 * one before it take it along to another bucket: a timer knows its own.
+	 */
 	if (read_u64(&before, pprev_at) || read_u64(&next, next_at) ||
-	    read_timer(&find->facts, timer) || read_u64(&after, pprev_at) || before != walk->link ||
-	    after != walk->link) {
+	    read_timer(&find->facts, timer) || read_u32(&flags, flags_at) ||
+	    read_u64(&after, pprev_at) || before != walk->link || after != walk->link ||
+	    flags >> TIMER_ARRAYSHIFT != walk->bucket ||
+	    (flags & TIMER_CPUMASK) != walk->index / timer_bases_per_cpu) {
 		if (++walk->list_attempt < BUCKET_ATTEMPTS) {
 			begin_list(walk);
 		} else {
@@ -503,20 +549,22 @@ static __always_inline void begin_tree(struct walk *walk)
 		return;
 	}
 	walk->from = 0;
+	walk->path = 0;
 	walk->descends = 1;
 	walk->phase = WALK_EDGE;
 }
 
 /*
- * In order, by parent pointers: the order of a tree is not changed by rotations, and
- * an edge is taken only if both of its ends know it.
+ * In order, by parent pointers: the order of a tree is not changed by rotations. An edge is
+ * taken only if both of its ends know it, and upwards on the side on which it was taken
+ * downwards: a node that was moved to its parent's other side has passed what lies between.
  */
 static __always_inline void walk_edge(struct walk *walk, struct find *find)
 {
 	u64 node = walk->node, from = walk->from;
 	u64 timer = node - bpf_core_field_offset(struct hrtimer, node);
 	u64 parent = 0, left = 0, right = 0;
-	bool visits, whole;
+	bool visits, whole, from_right = walk->path & 1;
 
 	if (over_bound(walk)) {
 		after_scan(walk);
@@ -530,8 +578,8 @@ static __always_inline void walk_edge(struct walk *walk, struct find *find)
 	if (walk->descends)
 		whole &= from == parent;
 	else
-		whole &= from == left || from == right;
-	visits = walk->descends ? !left : from == left;
+		whole &= from == (from_right ? right : left);
+	visits = walk->descends ? !left : !from_right;
 	if (whole && visits)
 		whole = !read_hrtimer(&find->facts, timer);
 	if (!whole) {
@@ -545,9 +593,13 @@ static __always_inline void walk_edge(struct walk *walk, struct find *find)
 	if (visits)
 		find->timer = timer;
 	walk->from = node;
+	if (!walk->descends)
+		walk->path >>= 1;
 	if (!visits && walk->descends) {
+		walk->path <<= 1;
 		walk->node = left;
 	} else if (visits && right) {
+		walk->path = walk->path << 1 | 1;
 		walk->node = right;
 		walk->descends = 1;
 	} else {
@@ -558,11 +610,16 @@ static __always_inline void walk_edge(struct walk *walk, struct find *find)
 	}
 }
 
-/* The callback that a softirq or hardirq executes; its timer may have been freed by it. */
-static __always_inline void find_running(struct find *find, u64 timer)
+/*
+ * The callback that a CPU executes. Its timer may have been freed by it, and what was there before
+ * another timer: what tells is whether that CPU was seen to begin.
+ */
+static __always_inline void find_running(struct find *find, u64 timer, u32 cpu)
 {
-	struct tracked_timer *entry = bpf_map_lookup_elem(&armed_timers, &timer);
+	struct tracked_timer *entry = NULL;
 
+	if (is_running(bpf_map_lookup_elem(&running_callbacks, &cpu), timer))
+		entry = bpf_map_lookup_elem(&armed_timers, &timer);
 	find->timer = timer;
 	find->state = PENDING_CALLBACK_RUNNING;
 	if (entry) {
@@ -574,6 +631,7 @@ static __always_inline void find_running(struct find *find, u64 timer)
 
 static __always_inline void walk_running(struct walk *walk, struct find *find)
 {
+	u32 cpu = walk->index / timer_bases_per_cpu;
 	u64 base = 0, running = 0;
 
 	if (!timer_bases_percpu || walk->index >= possible_cpus * timer_bases_per_cpu) {
@@ -590,11 +648,12 @@ static __always_inline void walk_running(struct walk *walk, struct find *find)
 		return;
 	if (read_timer(&find->facts, running))
 		find->facts.callback = 0;
-	find_running(find, running);
+	find_running(find, running, cpu);
 }
 
 static __always_inline void walk_running_hr(struct walk *walk, struct find *find)
 {
+	u32 cpu = walk->index / trees_per_cpu();
 	u64 base = 0, running = 0;
 
 	if (!hrtimer_bases_percpu || walk->index >= possible_cpus * trees_per_cpu()) {
@@ -611,7 +670,7 @@ static __always_inline void walk_running_hr(struct walk *walk, struct find *find
 		return;
 	if (read_hrtimer(&find->facts, running))
 		find->facts.callback = 0;
-	find_running(find, running);
+	find_running(find, running, cpu);
 }
 
 /* A tracked timer counts if the kernel's own word confirms it. */
@@ -654,7 +713,7 @@ static __always_inline void walk_orphans(struct walk *walk, struct find *find)
 		walk->phase = WALK_RECENT;
 		return;
 	}
-	timer = ring->timer[(ring->count - 1 - back) & (RECENT_ARMS - 1)];
+	timer = ring->arm[(ring->count - 1 - back) & (RECENT_ARMS - 1)].timer;
 	entry = bpf_map_lookup_elem(&armed_timers, &timer);
 	if (entry && entry->orphaned)
 		confirm(walk, find, timer, entry);
@@ -667,6 +726,7 @@ static __always_inline void walk_recent(struct walk *walk, const struct unload_r
 	struct recent_arms *recent;
 	u32 cpu = walk->index;
 	u32 back = walk->word;
+	u32 at;
 	u64 timer;
 
 	recent = bpf_map_lookup_elem(&recent_arms, &cpu);
@@ -675,14 +735,18 @@ static __always_inline void walk_recent(struct walk *walk, const struct unload_r
 		return;
 	}
 	if (back < recent->count && back < RECENT_ARMS) {
-		timer = recent->timer[(recent->count - 1 - back) & (RECENT_ARMS - 1)];
+		at = (recent->count - 1 - back) & (RECENT_ARMS - 1);
+		timer = recent->arm[at].timer;
 		entry = bpf_map_lookup_elem(&armed_timers, &timer);
-		walk->word = back + 1;
 		/* Forgotten: it is not armed. */
-		if (!entry)
-			return;
-		if (entry->armed_ns >= walk->since_ns) {
+		if (entry)
 			confirm(walk, find, timer, entry);
+		/*
+		 * The last one before as well: an hrtimer is queued after it was traced, and that may
+		 * have been after its tree was read. By the late look it has been.
+		 */
+		if (recent->arm[at].at_ns >= walk->since_ns) {
+			walk->word = back + 1;
 			return;
 		}
 	} else if (back == RECENT_ARMS) {
@@ -783,7 +847,7 @@ static __always_inline void walk_step(struct walk *walk, struct unload_record *r
 		break;
 	}
 	if (find.timer)
-		report(record, &find);
+		report(walk, record, &find);
 }
 
 static __always_inline void begin_scan(struct walk *walk)

@@ -35,6 +35,7 @@ struct HookPlan {
 const std::vector<std::string> delete_module{"__x64_sys_delete_module", "__arm64_sys_delete_module"};
 // 6.10 (12af2b83d0b1 "mm: introduce execmem_alloc() and execmem_free()")
 const std::vector<std::string> memory_free{"module_memfree", "execmem_free"};
+const std::vector<std::string> load_module{"load_module"};
 const std::vector<std::string> init_module{"do_init_module"};
 // 6.10 (8e7e247f64a1) added the local and global ones.
 const std::vector<std::string> add_family{"add_timer", "add_timer_on", "add_timer_local", "add_timer_global"};
@@ -79,6 +80,10 @@ std::vector<HookPlan> kprobe_plans() {
     return {
         {"disarms of timers", HookRole::detail, {{{"kprobe_delete_timer", kprobe, delete_family, true}}}},
         {"arms of timers", HookRole::tracking, {{{"kprobe_add_timer", kprobe, add_family, true}}}, true},
+        {"arms of timers while a module is freed",
+         HookRole::tracking,
+         {{{"raw_timer_start", raw_tracepoint, {"timer_start"}}}},
+         true},
         {"re-arms of timers", HookRole::tracking, {{{"kprobe_mod_timer", kprobe, mod_family, true}}}, true},
         {"callbacks having returned",
          HookRole::detail,
@@ -145,6 +150,8 @@ std::vector<HookPlan> module_plans(Backend backend) {
               {{{"kprobe_migrate_exit", kretprobe, {"hrtimers_cpu_dying", "hrtimers_dead_cpu"}},
                 {"kprobe_migrate", kprobe, {"hrtimers_cpu_dying", "hrtimers_dead_cpu"}}}})},
         {std::string(memory_hook_purpose), HookRole::tracking, std::move(memory_ways)},
+        {"loads being begun", HookRole::detail,
+         ways({{{"on_load_module", fentry, load_module}}}, {{{"kprobe_load_module", kprobe, load_module}}})},
         {"inits having returned", HookRole::verdict,
          ways({{{"on_init_module_exit", fexit, init_module}}},
               {{{"kprobe_init_module_exit", kretprobe, init_module}}})},

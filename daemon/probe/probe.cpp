@@ -454,6 +454,7 @@ Result<void> Probe::consume(const std::function<void(const std::string&)>& on_lo
     auto coverage = take_coverage(*missed);
     const auto names = name_others(records);
     for (const auto& record : records) {
+        coverage.missed_since_load = missed_since(record.loaded_ns, *missed);
         coverage.missed_lately = missed_since(record.freed_ns, *missed);
         on_unload(judge(record, coverage, names));
         if (bpf_map_delete_elem(bpf_map__fd(map), &record.id) != 0)

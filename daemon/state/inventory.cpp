@@ -16,10 +16,12 @@ bool holds(const abi::module_instance& module, std::uint64_t address) {
 }
 
 // What the module owns of the timer, by the rule of bpf/walk.h, owners_of(): an owner that
-// is gone owns nothing any more, nor does a module own what the first scan had found
-// before it was loaded at the same address.
+// is gone owns nothing any more, nor does a module own what was armed before it was
+// loaded at the same address.
 std::vector<Owner> owners_from(const abi::module_instance& module, const ArmedTimer& timer) {
     if (timer.state.armed_ns == 0 && timer.state.reported == 0 && module.loaded_ns != 0)
+        return {};
+    if (timer.state.armed_ns != 0 && timer.state.armed_ns < module.begun_ns)
         return {};
     const auto kind = kind_of(timer.state.kind);
     unsigned bits = 0;

@@ -21,6 +21,8 @@ constexpr std::array gap_texts{
     GapText{abi::GAP_SCAN_BOUND, "scan: there was more to read than its bound (limits.scan_steps) lets it"},
     GapText{abi::GAP_SCAN_EXPIRING, "scan: timers were being expired, which hang in no bucket meanwhile"},
     GapText{abi::GAP_SCAN_UNREADABLE, "scan: a timer wheel, a tree of hrtimers or a timer could not be read"},
+    GapText{abi::GAP_SCAN_DISPUTED,
+            "scan: a timer was found that tracking takes for one of an earlier module, and for disarmed"},
     GapText{abi::GAP_TRACKING_LOST, "tracking: arms were lost"},
     GapText{abi::GAP_TRACKING_LATE, "tracking: began after the module was loaded, with an incomplete scan"},
     GapText{abi::GAP_TRACKING_UNSURE, "tracking: is by kprobes, which a kernel may skip and not say so"},
@@ -36,6 +38,7 @@ constexpr std::array gap_texts{
     GapText{abi::GAP_UNCONFIRMED, "tracking: a timer of the module was in motion until the end"},
     GapText{abi::GAP_OVERRUN,
             "tracking: while the module was being freed, more timers were armed than are remembered"},
+    GapText{abi::GAP_ORPHANS, "timers that earlier modules left can't be told from this one's"},
     GapText{abi::GAP_RANGES, "the module's memory ranges could not be read"},
 };
 

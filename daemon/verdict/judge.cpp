@@ -137,7 +137,7 @@ Unload judge(const abi::unload_record& record, const Coverage& coverage, const S
         unload.duration = time_between(record.begun_ns, record.freed_ns);
 
     std::uint32_t gaps = record.gaps;
-    if (coverage.missed_runs != 0)
+    if (coverage.missed_since_load)
         gaps |= abi::GAP_TRACKING_LOST;
     if (coverage.missed_lately)
         gaps |= abi::GAP_LOST_MEANWHILE;

@@ -105,11 +105,15 @@ enum verdict_gap {
 		8192, /* more timers were armed while it was being freed than are remembered */
 	GAP_HOOKS_OFF = 16384,	/* the hooks on functions are switched off on the whole machine */
 	GAP_END_UNSEEN = 32768, /* the program that sees the module's memory go was not run */
+	GAP_SCAN_DISPUTED =
+		65536,	    /* a timer was found that is an earlier module's, if tracking is right */
+	GAP_ORPHANS = 131072, /* an earlier module's timers can't be told from this one's */
+	GAP_END = 262144,     /* none: above all of them */
 };
 
 #define SCAN_GAPS                                                                                  \
 	(GAP_SCAN_MOVING | GAP_SCAN_BOUND | GAP_SCAN_EXPIRING | GAP_SCAN_UNREADABLE |              \
-	 GAP_SCAN_ABSENT)
+	 GAP_SCAN_ABSENT | GAP_SCAN_DISPUTED)
 #define TRACKING_GAPS                                                                              \
 	(GAP_TRACKING_LOST | GAP_TRACKING_LATE | GAP_TRACKING_UNSURE | GAP_TRACKING_UNREAD)
 /*
@@ -156,10 +160,11 @@ DISARMD_ASSERT_SIZE(struct module_memory, 160);
 struct module_instance {
 	__u64 loaded_ns; /* 0: it was loaded before anyone watched */
 	__u64 live_ns;	 /* its init had succeeded; 0: not seen */
+	__u64 begun_ns;	 /* its load began: no timer of it was armed before; 0: not seen */
 	struct module_memory memory;
 	char name[DISARMD_MODULE_NAME_LEN];
 };
-DISARMD_ASSERT_SIZE(struct module_instance, 232);
+DISARMD_ASSERT_SIZE(struct module_instance, 240);
 
 /*
  * What is known of a timer since it was last armed. Key in the map of armed
@@ -178,7 +183,8 @@ struct tracked_timer {
 	__u8 armed_context; /* enum arm_context */
 	__u8 armed;	    /* 0 or 1 */
 	__u8 orphaned;	    /* bits of enum timer_owner: those owners are gone */
-	__u8 reserved[4];
+	__u8 rearmed;	    /* 1: armed since, as before: whose it is can't be told */
+	__u8 reserved[3];
 };
 DISARMD_ASSERT_SIZE(struct tracked_timer, 64);
 

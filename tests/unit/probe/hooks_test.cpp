@@ -208,12 +208,13 @@ TEST(ChooseHooks, knows_which_programs_see_arms) {
     };
     EXPECT_THAT(arms(Backend::tracepoint), ElementsAre("on_timer_start", "on_hrtimer_start"));
     EXPECT_THAT(arms(Backend::kprobe),
-                ElementsAre("kprobe_add_timer", "kprobe_mod_timer", "raw_hrtimer_start"));
+                ElementsAre("kprobe_add_timer", "raw_timer_start", "kprobe_mod_timer", "raw_hrtimer_start"));
 }
 
 TEST(HookPlaces, are_asked_for_by_both_backends) {
-    for (const std::string name : {"mod_timer", "del_timer", "timer_delete", "do_init_module", "free_module",
-                                   "module_memfree", "execmem_free", "__x64_sys_delete_module"})
+    for (const std::string name :
+         {"mod_timer", "del_timer", "timer_delete", "load_module", "do_init_module", "free_module",
+          "module_memfree", "execmem_free", "__x64_sys_delete_module"})
         EXPECT_THAT(hook_functions(), Contains(name));
     for (const std::string name :
          {"timer_start", "timer_cancel", "hrtimer_start", "module_load", "module_free"})

@@ -205,6 +205,20 @@ TEST(TakeInventory, does_not_charge_an_orphan_to_a_later_module_at_the_same_addr
     EXPECT_THAT(inventory[1].timers.front().owned_by, IsEmpty());
 }
 
+TEST(TakeInventory, does_not_charge_a_module_with_what_was_armed_before_its_load_began) {
+    auto module = loaded_module("later", m_start, size);
+    module.instance.begun_ns = 5'000;
+    module.instance.loaded_ns = 6'000;
+    const auto charged = [&](std::uint64_t armed_ns) {
+        auto timer = armed_timer(heap_address, m_start + 0x40);
+        timer.state.armed_ns = armed_ns;
+        return modules_in(inventory_of({module}, {timer})) == std::vector<std::string>{"later"};
+    };
+    EXPECT_FALSE(charged(4'999));
+    EXPECT_TRUE(charged(5'000)) << "by the setter of a parameter";
+    EXPECT_TRUE(charged(7'000));
+}
+
 TEST(TakeInventory, an_owner_that_is_gone_leaves_the_others) {
     // Its callback's module was freed; its memory is another module's, which is loaded.
     auto timer = armed_timer(n_start + 0x80, m_start + 0x40);

@@ -14,7 +14,7 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::StartsWith;
 
-constexpr std::uint32_t all_gaps = 2 * abi::GAP_OVERRUN - 1;
+constexpr std::uint32_t all_gaps = abi::GAP_END - 1;
 
 TEST(DescribeGaps, of_none_is_nothing) {
     EXPECT_THAT(describe_gaps(0), IsEmpty());
@@ -22,7 +22,7 @@ TEST(DescribeGaps, of_none_is_nothing) {
 
 TEST(DescribeGaps, has_one_text_for_each_of_the_abi) {
     std::set<std::string> texts;
-    for (std::uint32_t gap = 1; gap <= abi::GAP_OVERRUN; gap *= 2) {
+    for (std::uint32_t gap = 1; gap < abi::GAP_END; gap *= 2) {
         const auto described = describe_gaps(gap);
         ASSERT_EQ(described.size(), 1U) << gap;
         EXPECT_THAT(described.front(), testing::Not(HasSubstr("not known here"))) << gap;
@@ -33,11 +33,12 @@ TEST(DescribeGaps, has_one_text_for_each_of_the_abi) {
 
 TEST(DescribeGaps, says_of_which_source_they_are) {
     for (const std::uint32_t gap : {abi::GAP_SCAN_MOVING, abi::GAP_SCAN_BOUND, abi::GAP_SCAN_EXPIRING,
-                                    abi::GAP_SCAN_UNREADABLE, abi::GAP_SCAN_ABSENT})
+                                    abi::GAP_SCAN_UNREADABLE, abi::GAP_SCAN_ABSENT, abi::GAP_SCAN_DISPUTED})
         EXPECT_THAT(describe_gaps(gap), ElementsAre(StartsWith("scan: "))) << gap;
     for (const std::uint32_t gap :
          {abi::GAP_TRACKING_LOST, abi::GAP_TRACKING_LATE, abi::GAP_TRACKING_UNSURE, abi::GAP_TRACKING_UNREAD,
-          abi::GAP_HOOKS, abi::GAP_LOST_MEANWHILE, abi::GAP_UNCONFIRMED, abi::GAP_OVERRUN})
+          abi::GAP_HOOKS, abi::GAP_LOST_MEANWHILE, abi::GAP_UNCONFIRMED, abi::GAP_OVERRUN, abi::GAP_HOOKS_OFF,
+          abi::GAP_END_UNSEEN})
         EXPECT_THAT(describe_gaps(gap), ElementsAre(StartsWith("tracking: "))) << gap;
 }
 

@@ -47,9 +47,13 @@ constexpr std::array gaps_by_bit{
     Gap{abi::GAP_TRACKING_UNSURE, Gap::Of::tracking, "tracking: ", "by kprobes, which a kernel may skip"},
     Gap{abi::GAP_TRACKING_UNREAD, Gap::Of::tracking, "tracking: ", "can't go through all tracked timers"},
     Gap{abi::GAP_OVERRUN, Gap::Of::verdict, "tracking: ", "more timers were armed than are remembered"},
+    Gap{abi::GAP_HOOKS_OFF, Gap::Of::verdict, "tracking: ", "switched off"},
+    Gap{abi::GAP_END_UNSEEN, Gap::Of::verdict, "tracking: ", "that sees the module's memory go"},
+    Gap{abi::GAP_SCAN_DISPUTED, Gap::Of::scan, "scan: ", "takes for one of an earlier module"},
+    Gap{abi::GAP_ORPHANS, Gap::Of::verdict, "timers that earlier modules left", "can't be told"},
 };
-constexpr std::uint32_t all_gaps = (1U << gaps_by_bit.size()) - 1;
-static_assert(gaps_by_bit.back().bit == (all_gaps + 1) / 2, "every gap of the ABI is in the table");
+constexpr std::uint32_t all_gaps = abi::GAP_END - 1;
+static_assert(1U << gaps_by_bit.size() == abi::GAP_END, "every gap of the ABI is in the table");
 
 bool any(std::uint32_t gaps, Gap::Of of) {
     return std::ranges::any_of(gaps_by_bit,
@@ -78,18 +82,20 @@ std::vector<std::uint32_t> gap_samples() {
 
 struct Missed {
     std::uint64_t runs;
+    bool since_load;
     bool lately;
 
     [[nodiscard]] std::uint32_t as_gaps() const {
         std::uint32_t gaps = 0;
-        if (runs != 0)
+        if (since_load)
             gaps |= abi::GAP_TRACKING_LOST;
         if (lately)
             gaps |= abi::GAP_LOST_MEANWHILE;
         return gaps;
     }
 };
-constexpr std::array missed_runs{Missed{0, false}, Missed{1, false}, Missed{1, true}};
+constexpr std::array missed_runs{Missed{0, false, false}, Missed{1, false, false}, Missed{1, true, false},
+                                 Missed{1, true, true}};
 
 abi::unload_record record_of(std::uint32_t verdict, std::uint32_t gaps) {
     auto record = verdict == abi::VERDICT_LEAK ? test::leak_in_kernel() : test::unload_in_kernel();
@@ -101,6 +107,7 @@ abi::unload_record record_of(std::uint32_t verdict, std::uint32_t gaps) {
 Coverage missing(const Missed& missed) {
     auto coverage = test::whole_coverage();
     coverage.missed_runs = missed.runs;
+    coverage.missed_since_load = missed.since_load;
     coverage.missed_lately = missed.lately;
     return coverage;
 }
@@ -221,9 +228,9 @@ TEST(Judge, clean_is_a_promise) {
             const bool clean = may_be_clean(gaps | missed.as_gaps());
             const auto unload = judge(record_of(abi::verdict_of(0, gaps), gaps), missing(missed), no_symbols);
             ASSERT_EQ(unload.verdict, clean ? Verdict::clean : Verdict::inconclusive)
-                << "gaps " << gaps << ", missed " << missed.runs << missed.lately;
+                << "gaps " << gaps << ", missed " << missed.runs << missed.since_load << missed.lately;
             ASSERT_EQ(unload.why_inconclusive.empty(), clean)
-                << "gaps " << gaps << ", missed " << missed.runs << missed.lately;
+                << "gaps " << gaps << ", missed " << missed.runs << missed.since_load << missed.lately;
         }
     }
 }
@@ -309,6 +316,7 @@ TEST(Judge, gives_all_reasons_at_once) {
     auto coverage = test::whole_coverage();
     coverage.unattached_hooks = {"timer_start", "timer_cancel"};
     coverage.missed_runs = 3;
+    coverage.missed_since_load = true;
     const auto reasons =
         judge(record_of(abi::VERDICT_INCONCLUSIVE, all_gaps), coverage, no_symbols).why_inconclusive;
     ASSERT_EQ(reasons.size(), gaps_by_bit.size());
@@ -321,9 +329,16 @@ TEST(Judge, gives_all_reasons_at_once) {
     }
 }
 
-TEST(Judge, a_run_missed_long_ago_is_a_lost_arm) {
+TEST(Judge, a_run_missed_before_the_module_was_loaded_hides_nothing_of_it) {
     const auto unload =
-        judge(record_of(abi::VERDICT_CLEAN, abi::GAP_SCAN_EXPIRING), missing({3, false}), no_symbols);
+        judge(record_of(abi::VERDICT_CLEAN, abi::GAP_SCAN_EXPIRING), missing({3, false, false}), no_symbols);
+    EXPECT_EQ(unload.verdict, Verdict::clean);
+    EXPECT_EQ(unload.lost_events, 3U);
+}
+
+TEST(Judge, a_run_missed_since_is_a_lost_arm) {
+    const auto unload =
+        judge(record_of(abi::VERDICT_CLEAN, abi::GAP_SCAN_EXPIRING), missing({3, true, false}), no_symbols);
     EXPECT_EQ(unload.verdict, Verdict::inconclusive);
     EXPECT_EQ(unload.lost_events, 3U);
     EXPECT_THAT(unload.why_inconclusive,
@@ -331,7 +346,7 @@ TEST(Judge, a_run_missed_long_ago_is_a_lost_arm) {
 }
 
 TEST(Judge, a_run_missed_lately_may_have_been_during_the_free) {
-    const auto unload = judge(record_of(abi::VERDICT_CLEAN, 0), missing({1, true}), no_symbols);
+    const auto unload = judge(record_of(abi::VERDICT_CLEAN, 0), missing({1, true, true}), no_symbols);
     EXPECT_EQ(unload.verdict, Verdict::inconclusive);
     EXPECT_EQ(unload.lost_events, 1U);
     EXPECT_THAT(unload.why_inconclusive,
@@ -341,8 +356,8 @@ TEST(Judge, a_run_missed_lately_may_have_been_during_the_free) {
 TEST(Judge, adds_up_the_kernels_losses_and_the_missed_runs) {
     auto record = test::unload_in_kernel();
     record.tracking_losses = 5;
-    EXPECT_EQ(judge(record, missing({0, false}), no_symbols).lost_events, 5U);
-    EXPECT_EQ(judge(record, missing({2, false}), no_symbols).lost_events, 7U);
+    EXPECT_EQ(judge(record, missing({0, false, false}), no_symbols).lost_events, 5U);
+    EXPECT_EQ(judge(record, missing({2, true, false}), no_symbols).lost_events, 7U);
 }
 
 TEST(Judge, lists_the_sources_that_could_look) {
