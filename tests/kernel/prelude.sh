@@ -63,6 +63,7 @@ serve() {
 	printf '[sinks]\nunloads_file = "/tmp/unloads"\n%s\n' "$limits" >/tmp/disarmd.toml
 	: >/tmp/unloads
 	: >/tmp/unloaded
+	: >/tmp/service.log # what an earlier one said is not this one
 	disarmd --verbose run --config /tmp/disarmd.toml "$@" 2>/tmp/service.log &
 	service=$!
 	await grep -qs ' watching ' /tmp/service.log || cat /tmp/service.log
