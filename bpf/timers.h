@@ -94,26 +94,31 @@ enum linkage { LINKED, UNLINKED, IN_FLUX };
 
 #define LINKAGE_ATTEMPTS 4
 
-/* Whether a tracked timer hangs in a list, be it a wheel's bucket or the softirq's own. */
+static __always_inline bool calls(u64 timer, u64 callback)
+{
+	struct timer_facts facts = {};
+
+	return !read_timer(&facts, timer) && facts.callback == callback;
+}
+
+/*
+ * Whether a tracked timer hangs in a list, be it a wheel's bucket or the softirq's own. Where its
+ * end was missed its memory may be gone, or anything else by now, another timer included.
+ */
 static __always_inline enum linkage read_timer_linkage(u64 timer, u64 expected_callback)
 {
 	u64 node = timer + bpf_core_field_offset(struct timer_list, entry);
 
 #pragma unroll
 	for (int attempt = 0; attempt < LINKAGE_ATTEMPTS; attempt++) {
-		struct timer_facts facts = {};
 		u64 pprev = 0, back = 0;
 
-		if (read_u64(&pprev, node + bpf_core_field_offset(struct hlist_node, pprev)))
-			return UNLINKED; /* its memory is gone */
-		if (!pprev)
+		if (!calls(timer, expected_callback) ||
+		    read_u64(&pprev, node + bpf_core_field_offset(struct hlist_node, pprev)) ||
+		    !pprev)
 			return UNLINKED;
-		if (read_u64(&back, pprev) || back != node)
-			continue;
-		/* An entry that missed its timer's end may meet another timer in its memory. */
-		if (read_timer(&facts, timer))
-			continue;
-		return facts.callback == expected_callback ? LINKED : UNLINKED;
+		if (!read_u64(&back, pprev) && back == node)
+			return calls(timer, expected_callback) ? LINKED : UNLINKED;
 	}
 	return IN_FLUX;
 }

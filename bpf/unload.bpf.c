@@ -13,7 +13,8 @@
 
 #define ID_ATTEMPTS 8
 /* Of bpf_loop(): BPF_MAX_LOOPS (kernel/bpf/bpf_iter.c). */
-#define LOOP_STEPS (1U << 23)
+#define LOOP_STEPS  (1U << 23)
+#define PATIENCE_NS 10000000 /* 10 ms */
 /* Of a loop whose every turn the verifier walks, in a time that grows faster than the turns. */
 #define UNROLLED_TURNS 128
 
@@ -319,8 +320,29 @@ static __always_inline void begin_look(struct walk *walk, u32 stage)
 	walk->gaps = 0;
 	walk->asked_tracking = 0;
 	walk->since_ns = bpf_ktime_get_ns();
+	if (stage == STAGE_AGAIN && !walk->again_ns)
+		walk->again_ns = walk->since_ns;
 	walk->lost_arms = lost_arms();
 	begin_scan(walk);
+}
+
+/*
+ * What a look met, and the next one need not meet: timers on the move, or being expired, maybe by
+ * a virtual CPU that does not run just now.
+ */
+#define PASSING_GAPS                                                                               \
+	(GAP_SCAN_MOVING | GAP_SCAN_EXPIRING | GAP_UNCONFIRMED | GAP_LOST_MEANWHILE | GAP_OVERRUN)
+
+/* Whether to look once more, at the end of the memory. For whoever unloads it is a short wait. */
+static __always_inline bool looks_again(const struct walk *walk, const struct unload_record *record)
+{
+	if (verdict_of(0, record->gaps) == VERDICT_CLEAN)
+		return false;
+	if (walk->stage == STAGE_LATE)
+		return true;
+	return walk->stage == STAGE_AGAIN &&
+	       verdict_of(0, record->gaps & ~PASSING_GAPS) == VERDICT_CLEAN &&
+	       bpf_ktime_get_ns() - walk->again_ns < PATIENCE_NS;
 }
 
 static long report_tracked(void *map, u64 *key, struct tracked_timer *entry,
@@ -371,7 +393,7 @@ static __always_inline bool conclude(struct walk *walk, struct unload_record *re
 	}
 	if (walk->stage == STAGE_FIRST && sees_memory_free())
 		return true;
-	if (walk->stage == STAGE_LATE && verdict_of(0, record->gaps) != VERDICT_CLEAN) {
+	if (looks_again(walk, record)) {
 		begin_look(walk, STAGE_AGAIN);
 		return false;
 	}

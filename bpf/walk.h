@@ -66,9 +66,10 @@ enum walk_stage {
 /* Lies in the scratch of an unload's record. */
 struct walk {
 	u64 loading_ns; /* the module's load began; 0: not seen */
+	u64 again_ns;	/* the first look at the end of the memory; 0: not yet */
 	u64 since_ns;	/* arms from here on are recent */
 	u64 lost_arms;	/* until here */
-	u64 base;      /* of the wheel or tree */
+	u64 base;	/* of the wheel or tree */
 	u64 bits;
 	u64 head;
 	u64 link; /* address of the pointer that leads to node */
@@ -742,8 +743,8 @@ static __always_inline void walk_recent(struct walk *walk, const struct unload_r
 		if (entry)
 			confirm(walk, find, timer, entry);
 		/*
-		 * The last one before as well: an hrtimer is queued after it was traced, and that may
-		 * have been after its tree was read. By the late look it has been.
+		 * The last one before as well: an hrtimer is queued after it was traced, and that
+		 * may have been after its tree was read. By the late look it has been.
 		 */
 		if (recent->arm[at].at_ns >= walk->since_ns) {
 			walk->word = back + 1;
