@@ -6,6 +6,7 @@
 #include <iostream>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <gtest/gtest.h>
 
 #include "guest.h"
@@ -249,6 +250,9 @@ TEST_P(Doubt, a_stopped_service_loses_no_verdict_that_was_stored) {
         await_judged
         await grep -q 'verdicts of 1 unload could not be stored' /tmp/service.log
         judged full
+        : >/tmp/unloads; : >/tmp/unloaded
+        insmod /modules/zoo_timer_alloc.ko delay_ms=600000 end=never; unload zoo_timer_alloc
+        judged after
         grep -c LEAK /tmp/service.log >/tmp/leaks
         sed 's/.*/{"as":"leaks","unload":&}/' /tmp/leaks >/dev/results
     )sh");
@@ -258,6 +262,10 @@ TEST_P(Doubt, a_stopped_service_loses_no_verdict_that_was_stored) {
     for (std::size_t i = 0; i < 4; ++i)
         expect_clean(kept[i]);
     EXPECT_EQ(named(guest, "full").size(), 8U);
+    // What nobody was told of is nevertheless older than the next load of that module.
+    const auto after = named(guest, "after");
+    ASSERT_EQ(after.size(), 1U) << guest.console;
+    expect_clean(after[0]);
     EXPECT_EQ(named(guest, "leaks").front(), 1);
 }
 
@@ -330,6 +338,92 @@ TEST_P(Doubt, timers_in_motion_hide_no_leak_and_make_none) {
     EXPECT_NE(target[0]["verdict"], "clean") << target[0];
     std::cout << GetParam() << ": always in motion: " << target[0]["verdict"] << ' '
               << target[0]["why_inconclusive"] << '\n';
+}
+
+// What one module left is armed again by another, as it was: it may now be that of whoever lies there.
+TEST_P(Doubt, an_orphan_that_is_armed_again_may_be_anybodys) {
+    const auto guest = run_guest({GetParam(), 2, 400}, R"sh(
+        churn=/sys/module/zoo_churn/parameters
+        place() { awk -v module=$1 '$1 == module { print $6 }' /proc/modules; }
+        load_again() {
+            for i in 1 2 3 4 5 6; do
+                insmod /modules/zoo_churn_target.ko
+                place zoo_churn_target | cmp -s - /tmp/place && return
+                unload zoo_churn_target
+            done
+            echo "never the same place again"
+        }
+        serve
+        insmod /modules/zoo_churn_target.ko
+        place zoo_churn_target >/tmp/place
+        # 5.10 gives no module a place that is just large enough.
+        insmod /modules/zoo_nothing.ko
+        insmod /modules/zoo_churn.ko threads=1 timers=4 foreign=1 pause=1
+        unload zoo_nothing
+        await grep -q 1 $churn/pausing
+        unload zoo_churn_target; judged left
+        : >/tmp/unloads; : >/tmp/unloaded
+        load_again; unload zoo_churn_target; judged not_armed_again
+        : >/tmp/unloads; : >/tmp/unloaded
+        echo N >$churn/pause; await grep -q 0 $churn/pausing
+        echo Y >$churn/pause; await grep -q 1 $churn/pausing
+        load_again; unload zoo_churn_target; judged armed_again
+    )sh");
+    ASSERT_EQ(guest.console.find("never the same place"), std::string::npos) << guest.console;
+    const auto left = named(guest, "left");
+    ASSERT_EQ(left.size(), 2U) << guest.console;
+    expect_clean(left[0]);
+    EXPECT_EQ(left[1]["verdict"], "leak") << left[1];
+    EXPECT_EQ(left[1]["pending"].size(), 4U) << left[1];
+    const auto not_armed_again = named(guest, "not_armed_again");
+    for (const auto& unload : not_armed_again)
+        expect_clean(unload);
+    auto armed_again = named(guest, "armed_again");
+    ASSERT_FALSE(armed_again.empty()) << guest.console;
+    expect_inconclusive(armed_again.back(), {"timers that earlier modules left"});
+    armed_again.pop_back();
+    for (const auto& elsewhere : armed_again)
+        expect_clean(elsewhere);
+}
+
+// Timers are moved behind the back of whoever reads them, or armed where that has been already.
+TEST_P(Doubt, no_race_hides_a_leak) {
+    const std::vector<std::string> races{"tree", "list", "inside", "queue"};
+    const auto guest = run_guest({GetParam(), 2, 400}, fmt::format(R"sh(
+        races() {{
+            serve --probe-backend $1
+            for race in {}; do
+                insmod /modules/zoo_churn_target.ko
+                insmod /modules/zoo_race.ko race=$race
+                taskset 1 rmmod zoo_churn_target && echo zoo_churn_target >>/tmp/unloaded
+                await_judged
+                echo "$1 $race: $(cat /sys/module/zoo_race/parameters/met)"
+                rmmod zoo_race && echo zoo_race >>/tmp/unloaded
+            done
+            end_service $1
+        }}
+        races tracepoint
+        races kprobe
+    )sh",
+                                                                   fmt::join(races, " ")));
+    for (const std::string backend : {"tracepoint", "kprobe"}) {
+        const auto unloads = named(guest, backend);
+        ASSERT_EQ(unloads.size(), 2 * races.size()) << guest.console;
+        for (std::size_t i = 0; i < races.size(); ++i) {
+            const auto run = fmt::format("{} {}: Y", backend, races[i]);
+            EXPECT_NE(guest.console.find(run), std::string::npos) << run << " is not in\n" << guest.console;
+            const bool hrtimer = races[i] == "tree" || races[i] == "queue";
+            const Json& unload = unloads[2 * i];
+            EXPECT_EQ(unload["verdict"], "leak") << run << unload;
+            ASSERT_EQ(unload["pending"].size(), 1U) << run << unload;
+            const Json& pending = unload["pending"].front();
+            EXPECT_EQ(pending["kind"], hrtimer ? "hrtimer" : "timer") << run << unload;
+            EXPECT_EQ(pending["symbol"],
+                      fmt::format("zoo_churn_target_{}fn [zoo_churn_target]", hrtimer ? "hr" : ""))
+                << run << unload;
+            expect_clean(unloads[2 * i + 1]);
+        }
+    }
 }
 
 constexpr auto name_test = [](const auto& test) { return kernel_test_name(test.param); };

@@ -63,9 +63,13 @@ TEST_P(Machine, whose_cpus_come_and_go) {
         done
         wait $!
         unload zoo_dwork_alloc
+        # Only who saw the arm can know that its callback was in memory that is gone since.
+        taskset 2 insmod /modules/zoo_init_callback.ko object=alloc delay_ms=600000
+        cpus 0
+        unload zoo_init_callback
         judged
     )sh");
-    ASSERT_EQ(guest.results.size(), 10U) << guest.console;
+    ASSERT_EQ(guest.results.size(), 11U) << guest.console;
     EXPECT_EQ(guest.results[0]["verdict"], "leak") << guest.results[0];
     EXPECT_EQ(guest.results[0]["pending"].size(), 40U);
     EXPECT_EQ(guest.results[1]["verdict"], "leak") << guest.results[1];
@@ -73,6 +77,11 @@ TEST_P(Machine, whose_cpus_come_and_go) {
         EXPECT_EQ(guest.results[i]["verdict"], "clean") << guest.results[i];
     EXPECT_EQ(guest.results[9]["verdict"], "leak") << guest.results[9];
     EXPECT_EQ(guest.results[9]["pending"].size(), 1U) << guest.results[9];
+    EXPECT_EQ(guest.results[10]["verdict"], "leak") << guest.results[10];
+    ASSERT_EQ(guest.results[10]["pending"].size(), 1U) << guest.results[10];
+    const Json& armed = guest.results[10]["pending"].front()["armed"];
+    EXPECT_EQ(armed["comm"], "insmod") << armed;
+    EXPECT_EQ(armed["cpu"], 1) << armed;
 }
 
 // Each gets its own verdict, whoever is unloaded at the same time; orphans are charged to nobody,

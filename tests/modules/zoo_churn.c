@@ -25,6 +25,14 @@ static bool foreign;
 module_param(foreign, bool, 0444);
 MODULE_PARM_DESC(foreign, "their callbacks are in zoo_churn_target, which can be unloaded meanwhile");
 
+static bool pause;
+module_param(pause, bool, 0600);
+MODULE_PARM_DESC(pause, "the threads let their timers be until it is N");
+
+static unsigned int pausing;
+module_param(pausing, uint, 0400);
+MODULE_PARM_DESC(pausing, "how many threads do so");
+
 #define MAX_THREADS 64
 #define MAX_TIMERS 10000
 /* Nothing expires before that, so that a guest survives what zoo_churn_target leaves. */
@@ -99,6 +107,25 @@ static void churn_hrtimer(struct zoo_churner *churner)
 		      HRTIMER_MODE_REL);
 }
 
+static DEFINE_SPINLOCK(pausing_lock);
+
+static void count_pausing(int change)
+{
+	spin_lock(&pausing_lock);
+	pausing += change;
+	spin_unlock(&pausing_lock);
+}
+
+static void keep_pause(void)
+{
+	if (!READ_ONCE(pause))
+		return;
+	count_pausing(1);
+	while (READ_ONCE(pause) && !kthread_should_stop())
+		schedule_timeout_idle(1);
+	count_pausing(-1);
+}
+
 static int churn(void *data)
 {
 	struct zoo_churner *churner = data;
@@ -106,6 +133,7 @@ static int churn(void *data)
 
 	set_user_nice(current, MAX_NICE);
 	while (!kthread_should_stop()) {
+		keep_pause();
 		churn_timer(churner);
 		if (hr)
 			churn_hrtimer(churner);
