@@ -329,6 +329,9 @@ static __always_inline void report(struct walk *walk, struct unload_record *reco
 		entry = find_or_track(find);
 	}
 	if (entry) {
+		/* Kprobes may have seen an arm and a delete in another order than they came about. */
+		if (tracked_by_kprobes && find->state == PENDING_ARMED)
+			entry->armed = 1;
 		entry->reported = id;
 		entry->orphaned |= owners;
 		remember_orphan(timer);

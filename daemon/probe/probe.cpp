@@ -65,10 +65,13 @@ Result<void> for_each_element(const bpf_map* map, Visit&& visit) {
     return {};
 }
 
-// How often the kernel had not run a program of ours because it was running already.
+// How often the kernel had not run a program that sees arms because one was running already.
 struct MissedRuns {
-    std::uint64_t at_ns; // CLOCK_MONOTONIC, when that had been read
-    std::uint64_t count;
+    std::uint64_t at_ns = 0; // CLOCK_MONOTONIC, when that had been read
+    std::uint64_t all = 0;
+    // Without those of kprobes, which are taken as skipped anyway (GAP_TRACKING_UNSURE); and while a
+    // module is being freed an event sees what they miss.
+    std::uint64_t of_events = 0;
 };
 // Enough to hold one from before each free that is judged at once.
 constexpr std::size_t missed_runs_kept = 64;
@@ -356,8 +359,8 @@ int Probe::wake_fd() const {
     return ring_buffer__epoll_fd(state_->ring.get());
 }
 
-Result<std::uint64_t> Probe::missed_runs() const {
-    std::uint64_t missed = 0;
+Result<std::uint64_t> Probe::note_missed_runs() {
+    MissedRuns missed;
     std::set<std::string> asked;
     for (std::size_t i = 0; i < state_->choices.size(); ++i) {
         for (const auto& chosen : state_->choices[i].programs) {
@@ -368,30 +371,26 @@ Result<std::uint64_t> Probe::missed_runs() const {
             __u32 size = sizeof(info);
             if (bpf_obj_get_info_by_fd(bpf_program__fd(state_->program(chosen.program)), &info, &size) != 0)
                 return fail(Error::from_errno("asking whether programs missed runs"));
-            missed += info.recursion_misses;
+            missed.all += info.recursion_misses;
+            if (chosen.method != HookMethod::kprobe)
+                missed.of_events += info.recursion_misses;
         }
     }
-    return missed;
-}
-
-Result<std::uint64_t> Probe::note_missed_runs() {
-    auto missed = missed_runs();
-    if (!missed)
-        return missed;
-    state_->missed_runs.push_back({monotonic_ns(), *missed});
+    missed.at_ns = monotonic_ns();
+    state_->missed_runs.push_back(missed);
     if (state_->missed_runs.size() > missed_runs_kept)
         state_->missed_runs.pop_front();
-    return missed;
+    return missed.all;
 }
 
-bool Probe::missed_since(std::uint64_t time_ns, std::uint64_t missed) const {
+bool Probe::missed_since(std::uint64_t time_ns) const {
     // The last count from before; without one, all that were ever missed.
     std::uint64_t before = 0;
     for (const auto& noted : state_->missed_runs) {
         if (noted.at_ns <= time_ns)
-            before = noted.count;
+            before = noted.of_events;
     }
-    return missed != before;
+    return state_->missed_runs.back().of_events != before;
 }
 
 Coverage Probe::take_coverage(std::uint64_t missed) const {
@@ -454,8 +453,8 @@ Result<void> Probe::consume(const std::function<void(const std::string&)>& on_lo
     auto coverage = take_coverage(*missed);
     const auto names = name_others(records);
     for (const auto& record : records) {
-        coverage.missed_since_load = missed_since(record.loaded_ns, *missed);
-        coverage.missed_lately = missed_since(record.freed_ns, *missed);
+        coverage.missed_since_load = missed_since(record.loaded_ns);
+        coverage.missed_lately = missed_since(record.freed_ns);
         on_unload(judge(record, coverage, names));
         if (bpf_map_delete_elem(bpf_map__fd(map), &record.id) != 0)
             return fail(Error::from_errno("taking an unload record"));

@@ -73,9 +73,8 @@ private:
 
     Result<void> attach();
     void detach();
-    Result<std::uint64_t> missed_runs() const;
-    Result<std::uint64_t> note_missed_runs();
-    [[nodiscard]] bool missed_since(std::uint64_t time_ns, std::uint64_t missed) const;
+    Result<std::uint64_t> note_missed_runs();                     // how many there ever were
+    [[nodiscard]] bool missed_since(std::uint64_t time_ns) const; // until the last noted
     [[nodiscard]] Coverage take_coverage(std::uint64_t missed) const;
 
     std::unique_ptr<State> state_;

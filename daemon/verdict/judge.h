@@ -18,8 +18,8 @@ struct Coverage {
     std::string backend;
     std::vector<std::string> unattached_hooks; // of tracking
     std::uint64_t missed_runs = 0;             // times a program was not run because it was running already
-    bool missed_since_load = false;            // some of them since the module was loaded, or shortly before
-    bool missed_lately = false;                // some of them while the module was freed, or shortly before
+    bool missed_since_load = false;            // an event's, since the module was loaded or shortly before
+    bool missed_lately = false;                // an event's, while the module was freed or shortly before
     std::chrono::nanoseconds tick{0};          // a jiffy; 0: not known
     bool has_timer_shutdown_sync = false;
 };
