@@ -200,15 +200,20 @@ static __always_inline bool calls_init(struct walk *walk, const struct unload_re
 	return entry->armed_ns <= record->live_ns;
 }
 
-/* What of a tracked timer's owners was there before the module that is being freed was loaded. */
+/*
+ * What of a tracked timer's owners was there before the module that is being freed was loaded. Of
+ * an arm that tracking has missed it knows no time: whose the timer was before may have deleted it,
+ * and given its memory back.
+ */
 static __always_inline u8 earlier_owners(const struct walk *walk,
 					 const struct unload_record *record,
 					 const struct tracked_timer *entry)
 {
 	/* The survey's finds are older than every module that was loaded since. */
-	if (!entry->armed_ns && !entry->reported && record->loaded_ns)
-		return ~0;
-	if (entry->armed_ns && entry->armed_ns < walk->loading_ns)
+	bool surveyed = !entry->armed_ns && !entry->reported;
+
+	if (entry->armed && (surveyed ? record->loaded_ns != 0
+				      : entry->armed_ns && entry->armed_ns < walk->loading_ns))
 		return ~0;
 	return entry->orphaned;
 }
@@ -329,8 +334,8 @@ static __always_inline void report(struct walk *walk, struct unload_record *reco
 		entry = find_or_track(find);
 	}
 	if (entry) {
-		/* Kprobes may have seen an arm and a delete in another order than they came about. */
-		if (tracked_by_kprobes && find->state == PENDING_ARMED)
+		/* Its arm may have been missed, or by kprobes taken for earlier than a delete. */
+		if (find->state == PENDING_ARMED)
 			entry->armed = 1;
 		entry->reported = id;
 		entry->orphaned |= owners;
