@@ -106,7 +106,7 @@ enum verdict_gap {
 	GAP_HOOKS_OFF = 16384,	/* the hooks on functions are switched off on the whole machine */
 	GAP_END_UNSEEN = 32768, /* the program that sees the module's memory go was not run */
 	GAP_SCAN_DISPUTED =
-		65536,	    /* a timer was found that is an earlier module's, if tracking is right */
+		65536, /* a timer was found that is an earlier module's, if tracking is right */
 	GAP_ORPHANS = 131072, /* an earlier module's timers can't be told from this one's */
 	GAP_END = 262144,     /* none: above all of them */
 };
