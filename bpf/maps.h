@@ -51,9 +51,10 @@ __u64 survey_ns __weak = 0;	 /* likewise */
 __u64 losses[LOSS_MAX] __weak = {};
 __u64 last_lost_arm_ns __weak = 0;
 __u64 tracked_count __weak = 0;	  /* entries of armed_timers */
-__u64 forgotten_count __weak = 0; /* entries that were removed from it */
+__u64 forgotten_count __weak = 0; /* those that were or are being removed from it */
 /* Modules that are being freed and have no verdict yet. */
 __u64 frees_in_progress __weak = 0;
+__u64 last_load_ns __weak = 0; /* a module was given memory, at the latest */
 /* The task (pid_tgid) that moves the timers of a CPU that went offline to another; 0: none. */
 __u64 migrating_task __weak = 0;
 /*
@@ -73,6 +74,7 @@ struct {
 struct untracked_report {
 	u64 record;   /* id */
 	u64 orphaned; /* as in struct tracked_timer */
+	u64 expires;  /* likewise */
 };
 
 #define UNTRACKED_REPORTS 256
@@ -218,10 +220,9 @@ static __always_inline long track_new(u64 timer, const struct tracked_timer *ent
 
 static __always_inline void forget(u64 timer)
 {
-	if (bpf_map_delete_elem(&armed_timers, &timer))
-		return;
-	__sync_fetch_and_sub(&tracked_count, 1);
 	__sync_fetch_and_add(&forgotten_count, 1);
+	if (!bpf_map_delete_elem(&armed_timers, &timer))
+		__sync_fetch_and_sub(&tracked_count, 1);
 }
 
 /* A failure is the caller's to count. */

@@ -145,8 +145,12 @@ static __always_inline enum linkage read_hrtimer_linkage(u64 timer, u64 expected
 		    read_u32(&lock,
 			     cpu_base + bpf_core_field_offset(struct hrtimer_cpu_base, lock)))
 			return UNLINKED;
-		if (!lock)
+		if (lock)
+			continue;
+		/* Queued since, before the lock was let go. */
+		if (read_kernel(&queued, sizeof(queued), timer + hrtimer_state_offset()))
 			return UNLINKED;
+		return queued & 1 ? LINKED : UNLINKED;
 	}
 	return IN_FLUX;
 }

@@ -37,12 +37,16 @@ static __always_inline u8 arm_context(u32 cpu, u64 timer)
 
 /*
  * What a freed module left may be armed again by whoever still knows of it. Or its memory has
- * been given back and is another timer's now: that is certain where the timer itself lay in the
- * module, or where it calls something else.
+ * been given back and is another timer's now: that is certain where it calls something else, or
+ * where the timer itself lay in the module and its memory may have come to another one since.
  */
 static __always_inline void arm_orphan(struct tracked_timer *entry, const struct timer_facts *facts)
 {
-	if ((entry->orphaned & OWNED_BY_OBJECT) || entry->callback != facts->callback) {
+	bool in_module = entry->orphaned & OWNED_BY_OBJECT;
+
+	if (in_module && entry->callback == facts->callback && last_load_ns < entry->reported)
+		return;
+	if (in_module || entry->callback != facts->callback) {
 		entry->orphaned = 0;
 		entry->rearmed = 0;
 	} else {
@@ -71,26 +75,31 @@ static __always_inline bool concerns_modules(u64 timer, const struct timer_facts
 	return in_module_space(facts->callback) || in_module_space(timer);
 }
 
+static __always_inline bool migrates(u64 task)
+{
+	return migrating_task && migrating_task == task;
+}
+
 /* An arm as a hook tells it, whatever that knows of locks. */
 static __always_inline void track_arm(u64 timer, const struct timer_facts *facts, u32 cpu)
 {
 	u64 task = bpf_get_current_pid_tgid();
-	bool moved = migrating_task && migrating_task == task;
 	struct tracked_timer *entry;
 
 	entry = bpf_map_lookup_elem(&armed_timers, &timer);
-	if (entry && moved) {
+	if (entry && migrates(task) && entry->callback == facts->callback) {
 		/* Off a dead CPU: it remains whose it was. */
 		entry->armed = 1;
 	} else if (entry) {
 		fill_arm(entry, timer, facts, cpu, task);
-	} else if (moved) {
+	} else if (migrates(task)) {
 		count_lost_arm(LOSS_TIMER_MAP);
 	} else {
 		struct tracked_timer fresh = {};
 
 		fill_arm(&fresh, timer, facts, cpu, task);
-		if (track_new(timer, &fresh, BPF_ANY)) {
+		if (track_new(timer, &fresh, BPF_NOEXIST) &&
+		    !bpf_map_lookup_elem(&armed_timers, &timer)) {
 			count_lost_arm(LOSS_TIMER_MAP);
 			bpf_map_delete_elem(&reported_untracked, &timer);
 		}
@@ -116,8 +125,14 @@ static __always_inline void timer_disarmed(u64 timer)
 	if (!entry)
 		return;
 	entry->armed = 0;
-	/* Under the lock of the timer's base an entry goes without crossing an arm. */
-	if (!tracked_by_kprobes && tracked_count > armed_timers_max / 2)
+	if (tracked_count <= armed_timers_max / 2 || entry->orphaned ||
+	    migrates(bpf_get_current_pid_tgid()))
+		return;
+	/*
+	 * Under the lock of the timer's base an entry goes without crossing an arm. A kprobe does
+	 * not have that: what it forgets wrongly the scan finds, if the module is freed.
+	 */
+	if (!tracked_by_kprobes || !frees_in_progress)
 		forget(timer);
 }
 

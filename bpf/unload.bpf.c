@@ -15,6 +15,7 @@
 /* Of bpf_loop(): BPF_MAX_LOOPS (kernel/bpf/bpf_iter.c). */
 #define LOOP_STEPS  (1U << 23)
 #define PATIENCE_NS 10000000 /* 10 ms */
+#define REPEATS_MIN 2
 /* Of a loop whose every turn the verifier walks, in a time that grows faster than the turns. */
 #define UNROLLED_TURNS 128
 
@@ -56,6 +57,7 @@ int on_module_load(struct bpf_raw_tracepoint_args *ctx)
 	u64 *begun_ns = bpf_map_lookup_elem(&loading_tasks, &task);
 
 	instance.loaded_ns = bpf_ktime_get_ns();
+	last_load_ns = instance.loaded_ns;
 	if (begun_ns) {
 		instance.begun_ns = *begun_ns;
 		bpf_map_delete_elem(&loading_tasks, &task);
@@ -109,6 +111,7 @@ static __always_inline int load_begins(void)
 	u64 task = bpf_get_current_pid_tgid();
 	u64 now = bpf_ktime_get_ns();
 
+	last_load_ns = now;
 	bpf_map_update_elem(&loading_tasks, &task, &now, BPF_ANY);
 	return 0;
 }
@@ -316,6 +319,7 @@ int kprobe_init_module_exit(void *ctx)
 
 static __always_inline void begin_look(struct walk *walk, u32 stage)
 {
+	walk->repeats += walk->stage == STAGE_AGAIN;
 	walk->stage = stage;
 	walk->gaps = 0;
 	walk->asked_tracking = 0;
@@ -331,18 +335,16 @@ static __always_inline void begin_look(struct walk *walk, u32 stage)
  * a virtual CPU that does not run just now.
  */
 #define PASSING_GAPS                                                                               \
-	(GAP_SCAN_MOVING | GAP_SCAN_EXPIRING | GAP_UNCONFIRMED | GAP_LOST_MEANWHILE | GAP_OVERRUN)
+	(GAP_SCAN_MOVING | GAP_SCAN_EXPIRING | GAP_SCAN_DISPUTED | GAP_UNCONFIRMED |               \
+	 GAP_LOST_MEANWHILE | GAP_OVERRUN)
 
-/* Whether to look once more, at the end of the memory. For whoever unloads it is a short wait. */
-static __always_inline bool looks_again(const struct walk *walk, const struct unload_record *record)
+/* Whether to wait for that, at the end of the memory: for whoever unloads it, it is not long. */
+static __always_inline bool looks_again(const struct walk *walk, u32 gaps)
 {
-	if (verdict_of(0, record->gaps) == VERDICT_CLEAN)
+	if (walk->stage != STAGE_AGAIN || walk->asked_tracking || !(gaps & PASSING_GAPS) ||
+	    verdict_of(0, gaps & ~PASSING_GAPS) != VERDICT_CLEAN)
 		return false;
-	if (walk->stage == STAGE_LATE)
-		return true;
-	return walk->stage == STAGE_AGAIN &&
-	       verdict_of(0, record->gaps & ~PASSING_GAPS) == VERDICT_CLEAN &&
-	       bpf_ktime_get_ns() - walk->again_ns < PATIENCE_NS;
+	return walk->repeats < REPEATS_MIN || bpf_ktime_get_ns() - walk->again_ns < PATIENCE_NS;
 }
 
 static long report_tracked(void *map, u64 *key, struct tracked_timer *entry,
@@ -357,48 +359,60 @@ static long report_tracked(void *map, u64 *key, struct tracked_timer *entry,
 	    !in_ranges(record->memory.ranges, *key) &&
 	    !in_range(&record->memory.init_text, entry->callback))
 		return 0;
-	confirm((struct walk *)record->scratch, &find, *key, entry);
+	confirm((struct walk *)record->scratch, record, &find, *key, entry);
 	if (find.timer)
 		report((struct walk *)record->scratch, record, &find);
 	return 0;
 }
 
+enum progress { GOES_ON, AT_TABLE, AT_END };
+
 /*
- * What follows a look, or the names: returns whether there is nothing more to walk.
- * Then the record is complete, or waits for the module's memory to go.
+ * What follows a look, or the names. In the end the record is complete, or waits for the
+ * module's memory to go.
  */
-static __always_inline bool conclude(struct walk *walk, struct unload_record *record,
-				     const bool iterates)
+static __always_inline enum progress conclude(struct walk *walk, struct unload_record *record,
+					      const bool iterates)
 {
 	if (walk->stage == STAGE_NAMES) {
 		complete(record);
-		return true;
+		return AT_END;
+	}
+	record->gaps = gaps_of_look(walk, record);
+	if (!record->pending_count && looks_again(walk, record->gaps)) {
+		begin_look(walk, STAGE_AGAIN);
+		return GOES_ON;
 	}
 	/* What a scan with gaps may have missed, tracking still knows. */
 	if (walk->stage != STAGE_LATE && (walk->gaps & SCAN_GAPS) && !walk->asked_tracking) {
 		walk->asked_tracking = 1;
 		if (iterates) {
 			walk->phase = WALK_TABLE;
-			return true;
+			return AT_TABLE;
 		}
 		walk->gaps |= GAP_TRACKING_UNREAD;
+		record->gaps |= GAP_TRACKING_UNREAD;
 	}
-	record->gaps = gaps_of_look(walk, record);
 	if (record->pending_count) {
 		/* A leak is told at once. */
 		walk->stage = STAGE_NAMES;
 		walk->phase = walk->symbols ? WALK_SYMBOLS : WALK_NAMES;
 		walk->index = 0;
-		return false;
+		return GOES_ON;
 	}
 	if (walk->stage == STAGE_FIRST && sees_memory_free())
-		return true;
-	if (looks_again(walk, record)) {
+		return AT_END;
+	/*
+	 * Per-CPU timers of core code that were armed since are to be found nowhere but in their
+	 * wheels and trees.
+	 */
+	if (walk->stage == STAGE_LATE &&
+	    (record->memory.percpu.size || verdict_of(0, record->gaps) != VERDICT_CLEAN)) {
 		begin_look(walk, STAGE_AGAIN);
-		return false;
+		return GOES_ON;
 	}
 	complete(record);
-	return true;
+	return AT_END;
 }
 
 static __always_inline struct unload_record *new_record(void)
@@ -507,23 +521,33 @@ static __always_inline struct unload_record *record_of_task(void)
 	return walk->stage == STAGE_FIRST ? record : NULL;
 }
 
+/* Whether a pointer that is given back is to memory of the module itself, of which NULL is its
+ * init's. */
+static __always_inline bool gives_back(const struct module_memory *memory, u64 pointer)
+{
+	bool hits = !pointer;
+
+#pragma unroll
+	for (int i = 0; i < DISARMD_MODULE_RANGES; i++)
+		hits |= pointer == memory->ranges[i].start;
+	return hits;
+}
+
 /*
- * The same, ready for its last look. The first call that free_module() makes of the function
- * is meant, after the grace period that lets callbacks end.
+ * The same, ready for its last look. The first call that free_module() makes of the function for
+ * the module's own memory is meant, after the grace period that lets callbacks end. What an
+ * architecture keeps beside it goes before that (its_free_mod(), arch/x86/kernel/alternative.c).
  */
-static __always_inline struct unload_record *resume_unload(void)
+static __always_inline struct unload_record *resume_unload(u64 pointer)
 {
 	struct unload_record *record = record_of_task();
 	struct walk *walk;
 
-	if (!record)
+	if (!record || !gives_back(&record->memory, pointer))
 		return NULL;
 	walk = (struct walk *)record->scratch;
-	/*
-	 * The first look may not have been taken, or have been given up. And per-CPU timers of
-	 * core code, armed since, are to be found nowhere but in their wheels and trees.
-	 */
-	if (walk->phase != WALK_DONE || record->memory.percpu.size) {
+	/* The first look may not have been taken, or have been given up. */
+	if (walk->phase != WALK_DONE) {
 		begin_look(walk, STAGE_AGAIN);
 	} else {
 		walk->stage = STAGE_LATE;
@@ -533,26 +557,29 @@ static __always_inline struct unload_record *resume_unload(void)
 	return record;
 }
 
-/* The entries of timers in the freed memory that are not armed are of no more use. */
-static long forget_freed(void *map, u64 *key, struct tracked_timer *entry,
-			 struct unload_record **record_ptr)
+/* What was not walked is a gap. */
+static __always_inline void give_up(u64 id)
 {
-	struct unload_record *record = *record_ptr;
+	struct unload_record *record = bpf_map_lookup_elem(&unloads, &id);
+	struct walk *walk;
 
-	if (record && !entry->armed && in_ranges(record->memory.ranges, *key))
-		forget(*key);
-	return 0;
+	if (!record)
+		return;
+	walk = (struct walk *)record->scratch;
+	if (walk->stage != STAGE_NAMES)
+		record->gaps = gaps_of_look(walk, record) | GAP_SCAN_BOUND | GAP_TRACKING_UNREAD;
+	if (record->pending_count || walk->stage != STAGE_FIRST || !sees_memory_free())
+		complete(record);
 }
 
-/* Returns whether there is nothing more to walk. */
-static __always_inline int advance(struct unload_record *record, const bool iterates)
+static __always_inline enum progress advance(struct unload_record *record, const bool iterates)
 {
 	struct walk *walk = (struct walk *)record->scratch;
 
 	if (walk->phase == WALK_DONE)
 		return conclude(walk, record, iterates);
 	walk_step(walk, record);
-	return 0;
+	return GOES_ON;
 }
 
 /*
@@ -561,33 +588,43 @@ static __always_inline int advance(struct unload_record *record, const bool iter
  */
 __noinline int advance_loop(struct unload_record *record)
 {
-	return record ? advance(record, true) : 1;
+	return record ? advance(record, true) : AT_END;
 }
 
 /* Where the kernel has bpf_loop() (5.17+), and bpf_for_each_map_elem() (5.13+) with it. */
-static long loop_step(u32 index, struct unload_record **record)
+struct loop {
+	struct unload_record *record;
+	u32 progress;
+};
+
+static long loop_step(u32 index, struct loop *loop)
 {
-	return advance_loop(*record) ? 1 : 0;
+	loop->progress = advance_loop(loop->record);
+	return loop->progress != GOES_ON;
 }
 
 static __always_inline int loop(struct unload_record *record)
 {
+	struct loop turns = { .record = record };
 	struct walk *walk;
+	u64 forgotten, id;
 
 	if (!record)
 		return 0;
 	walk = (struct walk *)record->scratch;
-	bpf_loop(LOOP_STEPS, loop_step, &record, 0);
-	if (walk->phase == WALK_TABLE) {
-		u64 forgotten = forgotten_count;
-
+	id = record->id;
+	bpf_loop(LOOP_STEPS, loop_step, &turns, 0);
+	if (turns.progress == AT_TABLE) {
+		forgotten = forgotten_count;
 		bpf_for_each_map_elem(&armed_timers, report_tracked, &record, 0);
 		/* An element that was removed may have taken the way to others with it. */
 		if (forgotten_count != forgotten)
 			walk->gaps |= GAP_TRACKING_UNREAD;
 		walk->phase = WALK_DONE;
-		bpf_loop(LOOP_STEPS, loop_step, &record, 0);
+		bpf_loop(LOOP_STEPS, loop_step, &turns, 0);
 	}
+	if (turns.progress != AT_END)
+		give_up(id);
 	return 0;
 }
 
@@ -615,26 +652,40 @@ int BPF_KPROBE(kprobe_free_module, u64 mod)
 	return loop(begin_unload(mod));
 }
 
-static __always_inline int memory_goes(void)
+/* The entries of timers in the freed memory that are not armed are of no more use. */
+static long forget_freed(void *map, u64 *key, struct tracked_timer *entry,
+			 struct module_memory *memory)
 {
-	struct unload_record *record = resume_unload();
+	if (!entry->armed && in_ranges(memory->ranges, *key))
+		forget(*key);
+	return 0;
+}
 
+static __always_inline int memory_goes(u64 pointer)
+{
+	struct unload_record *record = resume_unload(pointer);
+	struct module_memory memory;
+
+	if (!record)
+		return 0;
+	/* Complete, it is user space's. */
+	memory = record->memory;
 	loop(record);
-	if (record && tracked_count > armed_timers_max / 4)
-		bpf_for_each_map_elem(&armed_timers, forget_freed, &record, 0);
+	if (tracked_count > armed_timers_max / 4)
+		bpf_for_each_map_elem(&armed_timers, forget_freed, &memory, 0);
 	return 0;
 }
 
 SEC("fentry")
-int on_module_memory_free(void *ctx)
+int on_module_memory_free(u64 *ctx)
 {
-	return memory_goes();
+	return memory_goes(ctx[0]);
 }
 
 SEC("kprobe")
-int kprobe_module_memory_free(void *ctx)
+int BPF_KPROBE(kprobe_module_memory_free, u64 pointer)
 {
-	return memory_goes();
+	return memory_goes(pointer);
 }
 
 /*
@@ -645,7 +696,7 @@ __noinline int advance_once(u64 id)
 {
 	struct unload_record *record = bpf_map_lookup_elem(&unloads, &id);
 
-	return record ? advance(record, false) : 1;
+	return !record || advance(record, false) != GOES_ON;
 }
 
 __noinline int advance_often(u64 id)
@@ -657,19 +708,13 @@ __noinline int advance_often(u64 id)
 	return 0;
 }
 
-/* What was not walked is a gap. */
-static __always_inline void give_up(u64 id)
+__noinline int advance_most(u64 id)
 {
-	struct unload_record *record = bpf_map_lookup_elem(&unloads, &id);
-	struct walk *walk;
-
-	if (!record)
-		return;
-	walk = (struct walk *)record->scratch;
-	if (walk->stage != STAGE_NAMES)
-		record->gaps = gaps_of_look(walk, record) | GAP_SCAN_BOUND | GAP_TRACKING_UNREAD;
-	if (record->pending_count || walk->stage != STAGE_FIRST || !sees_memory_free())
-		complete(record);
+	for (u32 i = 0; i < UNROLLED_TURNS; i++) {
+		if (advance_often(id))
+			return 1;
+	}
+	return 0;
 }
 
 static __always_inline int unrolled(struct unload_record *record)
@@ -680,7 +725,7 @@ static __always_inline int unrolled(struct unload_record *record)
 		return 0;
 	id = record->id;
 	for (u32 i = 0; i < UNROLLED_TURNS; i++) {
-		if (advance_often(id))
+		if (advance_most(id))
 			return 0;
 	}
 	give_up(id);
@@ -700,15 +745,15 @@ int BPF_KPROBE(kprobe_free_module_unrolled, u64 mod)
 }
 
 SEC("fentry")
-int on_module_memory_free_unrolled(void *ctx)
+int on_module_memory_free_unrolled(u64 *ctx)
 {
-	return unrolled(resume_unload());
+	return unrolled(resume_unload(ctx[0]));
 }
 
 SEC("kprobe")
-int kprobe_module_memory_free_unrolled(void *ctx)
+int BPF_KPROBE(kprobe_module_memory_free_unrolled, u64 pointer)
 {
-	return unrolled(resume_unload());
+	return unrolled(resume_unload(pointer));
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -5,7 +5,7 @@
  * The walk over all of the kernel's armed timers, and what is done with those it
  * finds. It is a machine that advances by one small step at a time, with all of its
  * state in a map, so that one body serves every kernel: bpf_loop() drives it where
- * the kernel has that (5.17+), bounded loops and tail calls where not.
+ * the kernel has that (5.17+), bounded loops where not.
  *
  * Wheels (kernel/time/timer.c) and trees (kernel/time/hrtimer.c) are read without
  * their locks. Every step checks that what it stands on still hangs together, and where:
@@ -26,6 +26,8 @@
 /* Elf64_Sym (include/uapi/linux/elf.h) */
 #define ELF_SYMBOL_BYTES	24
 #define ELF_SYMBOL_VALUE_OFFSET 8
+/* kernel/time/timer.c: NR_BASES is 3 since 6.9 */
+#define TIMER_BASES_MAX 3
 /* include/linux/timer.h: what a timer's flags say of where it hangs. */
 #define TIMER_CPUMASK	 0x0003ffff
 #define TIMER_ARRAYSHIFT 22
@@ -91,6 +93,7 @@ struct walk {
 	u8 expiring;
 	u8 descends;
 	u8 asked_tracking;
+	u8 repeats;
 };
 _Static_assert(sizeof(struct walk) <= DISARMD_SCRATCH_WORDS * 8, "a record's scratch holds it");
 
@@ -152,16 +155,17 @@ static __always_inline struct tracked_timer *find_or_track(const struct find *fi
 	entry = bpf_map_lookup_elem(&blank_timer, &zero);
 	if (!entry)
 		return NULL;
-	if (track_new(timer, entry, BPF_NOEXIST))
-		count_lost_arm(LOSS_TIMER_MAP);
+	track_new(timer, entry, BPF_NOEXIST);
 	entry = bpf_map_lookup_elem(&armed_timers, &timer);
+	if (!entry)
+		count_lost_arm(LOSS_TIMER_MAP);
 	/* Armed anew since: tracking knows better. */
 	if (!entry || entry->armed_ns)
 		return entry;
 	entry->callback = find->facts.callback;
 	entry->expires = find->facts.expires;
 	entry->kind = find->facts.kind;
-	entry->armed = 1;
+	entry->armed = find->state == PENDING_ARMED;
 	return entry;
 }
 
@@ -219,6 +223,16 @@ static __always_inline u8 earlier_owners(const struct walk *walk,
 }
 
 /*
+ * Whether a timer of which no arm is seen was armed again since: in per-CPU memory, and calling the
+ * core. One that is an orphan still has its expiry.
+ */
+static __always_inline bool armed_unseen(const struct find *find, u64 expires)
+{
+	return !in_module_space(find->facts.callback) && !in_module_space(find->timer) &&
+	       find->facts.expires != expires;
+}
+
+/*
  * The owners of a timer, as bits of enum timer_owner, seen from the module that is
  * being freed: without what another instance of a module left there.
  */
@@ -239,7 +253,7 @@ static __always_inline u8 owners_of(struct walk *walk, const struct unload_recor
 	if (!owners || !entry)
 		return owners;
 	earlier = owners & earlier_owners(walk, record, entry);
-	if (earlier && entry->rearmed)
+	if (earlier && (entry->rearmed || armed_unseen(find, entry->expires)))
 		walk->gaps |= GAP_ORPHANS;
 	/* An arm that tracking has missed is not an earlier one. */
 	if (earlier && !entry->armed && find->state == PENDING_ARMED)
@@ -314,11 +328,17 @@ static __always_inline void report(struct walk *walk, struct unload_record *reco
 			find->sources |= SOURCE_TRACKING;
 	} else {
 		struct untracked_report *before = bpf_map_lookup_elem(&reported_untracked, &timer);
-		struct untracked_report now = { .record = id, .orphaned = owners };
+		struct untracked_report now = {
+			.record = id,
+			.orphaned = owners,
+			.expires = find->facts.expires,
+		};
 
 		if (before && before->record == id)
 			return;
 		if (before) {
+			if ((owners & before->orphaned) && armed_unseen(find, before->expires))
+				walk->gaps |= GAP_ORPHANS;
 			owners &= ~before->orphaned;
 			now.orphaned |= before->orphaned;
 		} else if (untracked_reports >= UNTRACKED_REPORTS && walk->loading_ns) {
@@ -572,18 +592,21 @@ static __always_inline void walk_edge(struct walk *walk, struct find *find)
 {
 	u64 node = walk->node, from = walk->from;
 	u64 timer = node - bpf_core_field_offset(struct hrtimer, node);
-	u64 parent = 0, left = 0, right = 0;
+	u64 parent_at = node + bpf_core_field_offset(struct rb_node, __rb_parent_color);
+	u64 parent = 0, left = 0, right = 0, parent_after = 0;
 	bool visits, whole, from_right = walk->path & 1;
 
 	if (over_bound(walk)) {
 		after_scan(walk);
 		return;
 	}
-	whole = !read_u64(&parent,
-			  node + bpf_core_field_offset(struct rb_node, __rb_parent_color)) &&
+	/* Where it was before and after its children were read they are those of that place. */
+	whole = !read_u64(&parent, parent_at) &&
 		!read_u64(&left, node + bpf_core_field_offset(struct rb_node, rb_left)) &&
-		!read_u64(&right, node + bpf_core_field_offset(struct rb_node, rb_right));
+		!read_u64(&right, node + bpf_core_field_offset(struct rb_node, rb_right)) &&
+		!read_u64(&parent_after, parent_at);
 	parent &= ~3ULL; /* the colour */
+	whole &= (parent_after & ~3ULL) == parent;
 	if (walk->descends)
 		whole &= from == parent;
 	else
@@ -682,14 +705,43 @@ static __always_inline void walk_running_hr(struct walk *walk, struct find *find
 	find_running(find, running, cpu);
 }
 
-/* A tracked timer counts if the kernel's own word confirms it. */
-static __always_inline void confirm(struct walk *walk, struct find *find, u64 timer,
-				    const struct tracked_timer *entry)
+/* Whether a CPU executes a timer's callback: a timer's own CPU does, or since 6.9 any for a global
+ * one. */
+static __always_inline bool is_executing(u64 timer, const struct tracked_timer *entry)
 {
-	enum linkage linkage;
+	u64 base = 0, running = 0;
+	u32 flags = 0;
 
-	if (!entry->armed && !tracked_by_kprobes)
-		return;
+	if (is_hrtimer(entry->kind)) {
+		struct timer_facts facts = {};
+
+		return !read_hrtimer_function(&facts, timer) && facts.callback == entry->callback &&
+		       !read_u64(&base, timer + bpf_core_field_offset(struct hrtimer, base)) &&
+		       !read_u64(&running, base + bpf_core_field_offset(struct hrtimer_clock_base,
+									running)) &&
+		       running == timer;
+	}
+	if (!calls(timer, entry->callback) ||
+	    read_u32(&flags, timer + bpf_core_field_offset(struct timer_list, flags)))
+		return false;
+#pragma unroll
+	for (u32 i = 0; i < TIMER_BASES_MAX; i++) {
+		if (i < timer_bases_per_cpu &&
+		    !wheel_base(&base, (flags & TIMER_CPUMASK) * timer_bases_per_cpu + i) &&
+		    !read_u64(&running,
+			      base + bpf_core_field_offset(struct timer_base, running_timer)) &&
+		    running == timer)
+			return true;
+	}
+	return false;
+}
+
+/* A tracked timer counts if the kernel's own word confirms it. */
+static __always_inline void confirm(struct walk *walk, const struct unload_record *record,
+				    struct find *find, u64 timer, const struct tracked_timer *entry)
+{
+	enum linkage linkage = UNLINKED;
+
 	find->facts.callback = entry->callback;
 	find->facts.expires = entry->expires;
 	find->facts.kind = entry->kind;
@@ -699,15 +751,23 @@ static __always_inline void confirm(struct walk *walk, struct find *find, u64 ti
 		find->timer = entry->armed ? timer : 0;
 		return;
 	}
-	linkage = is_hrtimer(entry->kind) ? read_hrtimer_linkage(timer, entry->callback)
-					  : read_timer_linkage(timer, entry->callback);
+	if (entry->armed || tracked_by_kprobes)
+		linkage = is_hrtimer(entry->kind) ? read_hrtimer_linkage(timer, entry->callback)
+						  : read_timer_linkage(timer, entry->callback);
+	find->timer = timer;
 	if (linkage == LINKED)
-		find->timer = timer;
-	else if (linkage == IN_FLUX)
+		return;
+	if (linkage == UNLINKED && is_executing(timer, entry))
+		/* It was still pending when those that execute were looked at. */
+		find->state = PENDING_CALLBACK_RUNNING;
+	else if (linkage == IN_FLUX && owners_of(walk, record, find, entry))
 		walk->gaps |= GAP_UNCONFIRMED;
+	if (find->state != PENDING_CALLBACK_RUNNING)
+		find->timer = 0;
 }
 
-static __always_inline void walk_orphans(struct walk *walk, struct find *find)
+static __always_inline void walk_orphans(struct walk *walk, const struct unload_record *record,
+					 struct find *find)
 {
 	struct tracked_timer *entry;
 	struct recent_arms *ring;
@@ -725,7 +785,7 @@ static __always_inline void walk_orphans(struct walk *walk, struct find *find)
 	timer = ring->arm[(ring->count - 1 - back) & (RECENT_ARMS - 1)].timer;
 	entry = bpf_map_lookup_elem(&armed_timers, &timer);
 	if (entry && entry->orphaned)
-		confirm(walk, find, timer, entry);
+		confirm(walk, record, find, timer, entry);
 }
 
 static __always_inline void walk_recent(struct walk *walk, const struct unload_record *record,
@@ -749,7 +809,7 @@ static __always_inline void walk_recent(struct walk *walk, const struct unload_r
 		entry = bpf_map_lookup_elem(&armed_timers, &timer);
 		/* Forgotten: it is not armed. */
 		if (entry)
-			confirm(walk, find, timer, entry);
+			confirm(walk, record, find, timer, entry);
 		/*
 		 * The last one before as well: an hrtimer is queued after it was traced, and that
 		 * may have been after its tree was read. By the late look it has been.
@@ -842,7 +902,7 @@ static __always_inline void walk_step(struct walk *walk, struct unload_record *r
 		walk_running_hr(walk, &find);
 		break;
 	case WALK_ORPHANS:
-		walk_orphans(walk, &find);
+		walk_orphans(walk, record, &find);
 		break;
 	case WALK_RECENT:
 		walk_recent(walk, record, &find);

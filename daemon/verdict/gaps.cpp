@@ -17,7 +17,8 @@ struct GapText {
 
 constexpr std::array gap_texts{
     GapText{abi::GAP_SCAN_ABSENT, "scan: where this kernel keeps its timers is not known"},
-    GapText{abi::GAP_SCAN_MOVING, "scan: a list or tree of timers kept changing while it was read"},
+    GapText{abi::GAP_SCAN_MOVING,
+            "scan: a list or tree of timers kept changing while it was read, or leads into freed memory"},
     GapText{abi::GAP_SCAN_BOUND, "scan: there was more to read than its bound (limits.scan_steps) lets it"},
     GapText{abi::GAP_SCAN_EXPIRING, "scan: timers were being expired, which hang in no bucket meanwhile"},
     GapText{abi::GAP_SCAN_UNREADABLE, "scan: a timer wheel, a tree of hrtimers or a timer could not be read"},
@@ -26,8 +27,7 @@ constexpr std::array gap_texts{
     GapText{abi::GAP_TRACKING_LOST, "tracking: arms were lost"},
     GapText{abi::GAP_TRACKING_LATE, "tracking: began after the module was loaded, with an incomplete scan"},
     GapText{abi::GAP_TRACKING_UNSURE, "tracking: is by kprobes, which a kernel may skip and not say so"},
-    GapText{abi::GAP_TRACKING_UNREAD,
-            "tracking: on this kernel the programs can't go through all tracked timers"},
+    GapText{abi::GAP_TRACKING_UNREAD, "tracking: can't be asked for every timer that could be the module's"},
     GapText{abi::GAP_HOOKS, "tracking: not every hook was attached"},
     GapText{abi::GAP_HOOKS_OFF,
             "tracking: probes of kernel functions are switched off (sysctl kernel.ftrace_enabled, or "

@@ -45,7 +45,7 @@ constexpr std::array gaps_by_bit{
     Gap{abi::GAP_RANGES, Gap::Of::verdict, "the module's ", "memory ranges could not be read"},
     Gap{abi::GAP_SCAN_ABSENT, Gap::Of::scan, "scan: ", "where this kernel keeps its timers is not known"},
     Gap{abi::GAP_TRACKING_UNSURE, Gap::Of::tracking, "tracking: ", "by kprobes, which a kernel may skip"},
-    Gap{abi::GAP_TRACKING_UNREAD, Gap::Of::tracking, "tracking: ", "can't go through all tracked timers"},
+    Gap{abi::GAP_TRACKING_UNREAD, Gap::Of::tracking, "tracking: ", "can't be asked for every timer"},
     Gap{abi::GAP_OVERRUN, Gap::Of::verdict, "tracking: ", "more timers were armed than are remembered"},
     Gap{abi::GAP_HOOKS_OFF, Gap::Of::verdict, "tracking: ", "switched off"},
     Gap{abi::GAP_END_UNSEEN, Gap::Of::verdict, "tracking: ", "that sees the module's memory go"},
