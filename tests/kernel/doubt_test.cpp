@@ -119,6 +119,20 @@ TEST_P(Doubt, a_scan_cut_short_spoils_nothing_that_tracking_has_seen) {
         EXPECT_NE(unload["verdict"], "clean");
 }
 
+// As many as a busy server has, for connections that it keeps.
+TEST_P(Doubt, a_great_many_timers_are_read_to_the_last) {
+    const auto guest = run_guest({GetParam(), 2, 400}, R"sh(
+        serve
+        insmod /modules/zoo_timer_alloc.ko count=20000 delay_ms=600000 end=delete
+        insmod /modules/zoo_nothing.ko; unload zoo_nothing
+        unload zoo_timer_alloc
+        judged
+    )sh");
+    ASSERT_EQ(guest.results.size(), 2U) << guest.console;
+    for (const auto& unload : guest.results)
+        expect_clean(unload);
+}
+
 // A kernel that does not say where its timers are.
 TEST_P(Doubt, without_the_scan_tracking_decides) {
     const auto guest = run_guest({GetParam(), 2, 400}, fmt::format(R"sh(
@@ -386,9 +400,35 @@ TEST_P(Doubt, an_orphan_that_is_armed_again_may_be_anybodys) {
         expect_clean(elsewhere);
 }
 
+// No arm of such a timer is seen, nor its end: it lies in per-CPU memory, which stays, and calls the core.
+TEST_P(Doubt, a_leak_at_the_place_of_an_orphan_is_not_taken_for_it) {
+    const auto guest = run_guest({GetParam(), 2, 400}, R"sh(
+        limits='[limits]
+        armed_timers = 64'
+        for table in full empty; do
+            serve
+            for n in 1 2; do
+                insmod /modules/zoo_percpu.ko core=1 delay_ms=1000; unload zoo_percpu
+                await_judged
+                sleep 2 # until they have expired, which nobody is told
+            done
+            end_service $table
+            limits=''
+        done
+    )sh");
+    for (const std::string table : {"full", "empty"}) {
+        const auto unloads = named(guest, table);
+        ASSERT_EQ(unloads.size(), 2U) << guest.console;
+        EXPECT_EQ(unloads[0]["verdict"], "leak") << unloads[0];
+        EXPECT_EQ(unloads[0]["pending"].size(), 2U) << unloads[0];
+        // Where it got another place it is a leak of its own.
+        EXPECT_NE(unloads[1]["verdict"], "clean") << unloads[1];
+    }
+}
+
 // Timers are moved behind the back of whoever reads them, or armed where that has been already.
 TEST_P(Doubt, no_race_hides_a_leak) {
-    const std::vector<std::string> races{"tree", "list", "inside", "queue"};
+    const std::vector<std::string> races{"tree", "list", "inside", "queue", "page"};
     const auto guest = run_guest({GetParam(), 2, 400}, fmt::format(R"sh(
         races() {{
             serve --probe-backend $1

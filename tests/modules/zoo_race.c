@@ -6,19 +6,20 @@
 
 #include <linux/err.h>
 #include <linux/ftrace.h>
+#include <linux/kprobes.h>
 #include <linux/slab.h>
 #include <linux/tracepoint.h>
 
 static char *race = "tree";
 module_param(race, charp, 0444);
-MODULE_PARM_DESC(race, "tree (default), list, inside or queue");
+MODULE_PARM_DESC(race, "tree (default), list, inside, queue or page");
 
 static bool met;
 module_param(met, bool, 0444);
 MODULE_PARM_DESC(met, "it was run: the next unload of zoo_churn_target met the reader of timers where it had to");
 
-enum { TREE, LIST, INSIDE, QUEUE };
-static const char *const race_names[] = {"tree", "list", "inside", "queue"};
+enum { TREE, LIST, INSIDE, QUEUE, PAGE };
+static const char *const race_names[] = {"tree", "list", "inside", "queue", "page"};
 static int which;
 
 /* Nothing expires before that, so that a guest survives what it leaves. */
@@ -83,6 +84,7 @@ static void prepare(void)
 		trap = (unsigned long)&timers->neighbours[0].entry.pprev;
 		break;
 	case QUEUE:
+	case PAGE:
 		break;
 	}
 }
@@ -98,6 +100,7 @@ static void move(void)
 		set_neighbours(LATER_S);
 		break;
 	case INSIDE:
+	case PAGE:
 		break;
 	case QUEUE:
 		WRITE_ONCE(stalls, true);
@@ -186,10 +189,46 @@ static void free_begins(void *data, struct module *mod)
 	zoo_spin_until(&stalled);
 }
 
+/* As an architecture does that keeps code for a module beside it, long before the module's own memory goes. */
+static void *page;
+static void *(*alloc_text)(unsigned long size);
+static void *(*alloc_execmem)(unsigned int type, size_t size);
+static void (*free_text)(void *text);
+
+static void *address_of(const char *name)
+{
+	struct kprobe probe = {.symbol_name = name};
+	void *address;
+
+	if (register_kprobe(&probe))
+		return NULL;
+	address = probe.addr;
+	unregister_kprobe(&probe);
+	return address;
+}
+
+static int alloc_beside(void)
+{
+	alloc_execmem = address_of("execmem_alloc"); /* 6.10 */
+	alloc_text = address_of("module_alloc");
+	free_text = address_of(alloc_execmem ? "execmem_free" : "module_memfree");
+	if (!free_text || (!alloc_execmem && !alloc_text))
+		return -ENOENT;
+	page = alloc_execmem ? alloc_execmem(0, PAGE_SIZE) : alloc_text(PAGE_SIZE);
+	return page ? 0 : -ENOMEM;
+}
+
 static void free_begun(void *data, struct module *mod)
 {
-	if (mod == freed)
-		smp_store_release(&looked, true);
+	if (mod != freed)
+		return;
+	smp_store_release(&looked, true);
+	if (!page)
+		return;
+	free_text(page);
+	page = NULL;
+	arm_target();
+	met = true;
 }
 
 static struct {
@@ -275,6 +314,9 @@ static int __init zoo_race_init(void)
 	far = ktime_add_ms(ktime_get_clocktai(), FAR_S * MSEC_PER_SEC);
 	far_jiffies = jiffies + FAR_S * HZ;
 
+	err = which == PAGE ? alloc_beside() : 0;
+	if (err)
+		return err;
 	err = ftrace_set_filter(&reader, reader_name, strlen(reader_name), 1);
 	if (!err)
 		err = register_ftrace_function(&reader);
