@@ -644,7 +644,8 @@ static __always_inline void walk_edge(struct walk *walk, struct find *find)
 
 /*
  * The callback that a CPU executes. Its timer may have been freed by it, and what was there before
- * another timer: what tells is whether that CPU was seen to begin.
+ * another timer: what tells is whether that CPU was seen to begin. (Since 6.9 another CPU may
+ * expire a global base for it: then its memory tells.)
  */
 static __always_inline void find_running(struct find *find, u64 timer, u32 cpu)
 {

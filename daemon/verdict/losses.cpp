@@ -20,7 +20,8 @@ constexpr std::array loss_texts{
     LossText{abi::LOSS_UNLOAD_MAP, "unload_map",
              "an unload could not be stored, and its verdict is lost (limits.unloads)"},
     LossText{abi::LOSS_NOTIFY, "notify", "a notification was dropped; its record was found without it"},
-    LossText{abi::LOSS_TIMER_READ, "timer_read", "a delayed work could not be read while it was armed"},
+    LossText{abi::LOSS_TIMER_READ, "timer_read",
+             "a timer, or what is behind it, could not be read while it was armed"},
     LossText{abi::LOSS_READ, "read", "kernel memory could not be read; the verdicts tell where it mattered"},
     LossText{abi::LOSS_TASK_MAP, "task_map", "the begin of an unload or of an init could not be stored"},
 };

@@ -137,9 +137,10 @@ enum loss {
 	LOSS_MODULE_MAP = 1, /* a module load could not be stored */
 	LOSS_UNLOAD_MAP = 2, /* an unload could not be stored: its verdict is lost */
 	LOSS_NOTIFY = 3,     /* a notification was dropped; the map still holds the record */
-	LOSS_TIMER_READ = 4, /* a delayed_work could not be read while it was armed */
-	LOSS_READ = 5,	     /* other kernel memory could not be read; the verdict's gaps tell */
-	LOSS_TASK_MAP = 6,   /* the begin of an unload or of an init could not be stored */
+	LOSS_TIMER_READ =
+		4,	   /* a timer, or what is behind it, could not be read while it was armed */
+	LOSS_READ = 5,	   /* other kernel memory could not be read; the verdict's gaps tell */
+	LOSS_TASK_MAP = 6, /* the begin of an unload or of an init could not be stored */
 	LOSS_MAX = 7,
 };
 
