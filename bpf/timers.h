@@ -90,7 +90,7 @@ static __always_inline long read_hrtimer(struct timer_facts *facts, u64 timer)
 	return 0;
 }
 
-enum linkage { LINKED, UNLINKED, IN_FLUX };
+enum linkage { LINKED, UNLINKED, IN_FLUX, EXECUTING };
 
 #define LINKAGE_ATTEMPTS 4
 

@@ -652,11 +652,16 @@ int BPF_KPROBE(kprobe_free_module, u64 mod)
 	return loop(begin_unload(mod));
 }
 
-/* The entries of timers in the freed memory that are not armed are of no more use. */
+/*
+ * The entries of timers in the freed memory that are not armed are of no more use. Nor are, should
+ * the record be another free's by now, those of that.
+ */
 static long forget_freed(void *map, u64 *key, struct tracked_timer *entry,
-			 struct module_memory *memory)
+			 struct unload_record **record_ptr)
 {
-	if (!entry->armed && in_ranges(memory->ranges, *key))
+	struct unload_record *record = *record_ptr;
+
+	if (record && !entry->armed && in_ranges(record->memory.ranges, *key))
 		forget(*key);
 	return 0;
 }
@@ -664,15 +669,10 @@ static long forget_freed(void *map, u64 *key, struct tracked_timer *entry,
 static __always_inline int memory_goes(u64 pointer)
 {
 	struct unload_record *record = resume_unload(pointer);
-	struct module_memory memory;
 
-	if (!record)
-		return 0;
-	/* Complete, it is user space's. */
-	memory = record->memory;
 	loop(record);
-	if (tracked_count > armed_timers_max / 4)
-		bpf_for_each_map_elem(&armed_timers, forget_freed, &memory, 0);
+	if (record && tracked_count > armed_timers_max / 4)
+		bpf_for_each_map_elem(&armed_timers, forget_freed, &record, 0);
 	return 0;
 }
 

@@ -706,23 +706,22 @@ static __always_inline void walk_running_hr(struct walk *walk, struct find *find
 	find_running(find, running, cpu);
 }
 
-/* Whether a CPU executes a timer's callback: a timer's own CPU does, or since 6.9 any for a global
- * one. */
-static __always_inline bool is_executing(u64 timer, const struct tracked_timer *entry)
+/* Whether a CPU executes a timer's callback: its own, or since 6.9 any for one in a global base. */
+static __always_inline bool is_executing(u64 timer, u64 callback, u32 kind)
 {
 	u64 base = 0, running = 0;
 	u32 flags = 0;
 
-	if (is_hrtimer(entry->kind)) {
+	if (is_hrtimer(kind)) {
 		struct timer_facts facts = {};
 
-		return !read_hrtimer_function(&facts, timer) && facts.callback == entry->callback &&
+		return !read_hrtimer_function(&facts, timer) && facts.callback == callback &&
 		       !read_u64(&base, timer + bpf_core_field_offset(struct hrtimer, base)) &&
 		       !read_u64(&running, base + bpf_core_field_offset(struct hrtimer_clock_base,
 									running)) &&
 		       running == timer;
 	}
-	if (!calls(timer, entry->callback) ||
+	if (!calls(timer, callback) ||
 	    read_u32(&flags, timer + bpf_core_field_offset(struct timer_list, flags)))
 		return false;
 #pragma unroll
@@ -737,11 +736,27 @@ static __always_inline bool is_executing(u64 timer, const struct tracked_timer *
 	return false;
 }
 
-/* A tracked timer counts if the kernel's own word confirms it. */
+/*
+ * The kernel's own word on a tracked timer, as one of enum linkage. A global function, as the
+ * verifier goes through these but once.
+ */
+__weak __noinline int linkage_of(u64 timer, u64 callback, u32 kind, u32 can_be_linked)
+{
+	enum linkage linkage = UNLINKED;
+
+	if (can_be_linked)
+		linkage = is_hrtimer(kind) ? read_hrtimer_linkage(timer, callback)
+					   : read_timer_linkage(timer, callback);
+	if (linkage == UNLINKED && is_executing(timer, callback, kind))
+		return EXECUTING;
+	return linkage;
+}
+
+/* A tracked timer counts if that confirms it. */
 static __always_inline void confirm(struct walk *walk, const struct unload_record *record,
 				    struct find *find, u64 timer, const struct tracked_timer *entry)
 {
-	enum linkage linkage = UNLINKED;
+	int linkage;
 
 	find->facts.callback = entry->callback;
 	find->facts.expires = entry->expires;
@@ -752,19 +767,19 @@ static __always_inline void confirm(struct walk *walk, const struct unload_recor
 		find->timer = entry->armed ? timer : 0;
 		return;
 	}
-	if (entry->armed || tracked_by_kprobes)
-		linkage = is_hrtimer(entry->kind) ? read_hrtimer_linkage(timer, entry->callback)
-						  : read_timer_linkage(timer, entry->callback);
-	find->timer = timer;
-	if (linkage == LINKED)
+	linkage =
+		linkage_of(timer, entry->callback, entry->kind, entry->armed || tracked_by_kprobes);
+	if (linkage == UNLINKED)
 		return;
-	if (linkage == UNLINKED && is_executing(timer, entry))
-		/* It was still pending when those that execute were looked at. */
+	find->timer = timer;
+	/* It was still pending when those that execute were looked at. */
+	if (linkage == EXECUTING)
 		find->state = PENDING_CALLBACK_RUNNING;
-	else if (linkage == IN_FLUX && owners_of(walk, record, find, entry))
+	if (linkage != IN_FLUX)
+		return;
+	if (owners_of(walk, record, find, entry))
 		walk->gaps |= GAP_UNCONFIRMED;
-	if (find->state != PENDING_CALLBACK_RUNNING)
-		find->timer = 0;
+	find->timer = 0;
 }
 
 static __always_inline void walk_orphans(struct walk *walk, const struct unload_record *record,
