@@ -146,8 +146,7 @@ static __always_inline void push_recent(struct recent_arms *ring, u64 timer)
 	ring->count++;
 }
 
-/* What was armed on a CPU, as its events told with the base's lock held and no interrupt between.
- */
+/* What was armed on a CPU, as events tell it: under a base's lock, no interrupt between. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);

@@ -407,6 +407,8 @@ TEST_P(Doubt, a_leak_at_the_place_of_an_orphan_is_not_taken_for_it) {
         armed_timers = 64'
         for table in full empty; do
             serve
+            # It stays where it is, beyond the 64 of a full table, and goes with the guest.
+            [ $table = empty ] || insmod /modules/zoo_timer_alloc.ko count=100 delay_ms=600000
             for n in 1 2; do
                 insmod /modules/zoo_percpu.ko core=1 delay_ms=1000; unload zoo_percpu
                 await_judged
@@ -421,8 +423,9 @@ TEST_P(Doubt, a_leak_at_the_place_of_an_orphan_is_not_taken_for_it) {
         ASSERT_EQ(unloads.size(), 2U) << guest.console;
         EXPECT_EQ(unloads[0]["verdict"], "leak") << unloads[0];
         EXPECT_EQ(unloads[0]["pending"].size(), 2U) << unloads[0];
-        // Where it got another place it is a leak of its own.
-        EXPECT_NE(unloads[1]["verdict"], "clean") << unloads[1];
+        EXPECT_EQ(unloads[0]["lost_events"] > 0, table == "full") << unloads[0];
+        if (unloads[1]["verdict"] != "leak") // as it is where it got another place
+            expect_inconclusive(unloads[1], {"timers that earlier modules left"});
     }
 }
 
