@@ -90,6 +90,20 @@ static inline int zoo_choose(const char *what, const char *value, const char *co
 	return -EINVAL;
 }
 
+#ifdef ZOO_OBJECT /* what it arms can lie in an object of its own */
+static char *zoo_object_name = "static";
+module_param_named(object, zoo_object_name, charp, 0444);
+MODULE_PARM_DESC(object, "where what it arms lies: static (default) or alloc");
+
+/* 0: static; 1: to be allocated; -EINVAL. */
+static inline int zoo_choose_object(void)
+{
+	static const char *const names[] = {"static", "alloc"};
+
+	return zoo_choose("object", zoo_object_name, names, ARRAY_SIZE(names));
+}
+#endif
+
 #ifndef ZOO_NO_END
 enum zoo_end {
 	ZOO_LEAK,

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#define ZOO_OBJECT
 #include "zoo.h"
 
 #include <linux/alarmtimer.h>
@@ -8,11 +9,6 @@
 #define alarm_start_timer(alarm, expires, relative) alarm_start_relative(alarm, expires)
 #endif
 
-static char *object = "static";
-module_param(object, charp, 0444);
-MODULE_PARM_DESC(object, "static (default), or alloc: in an object of its own");
-
-static const char *const object_names[] = {"static", "alloc"};
 static struct alarm zoo_static_alarm;
 static struct alarm *zoo_alarm = &zoo_static_alarm;
 static DECLARE_COMPLETION(fired);
@@ -37,7 +33,7 @@ static int __init zoo_alarm_init(void)
 	err = zoo_choose_end(BIT(ZOO_LEAK) | BIT(ZOO_DELETE) | BIT(ZOO_EXPIRE) | BIT(ZOO_NEVER));
 	if (err)
 		return err;
-	which = zoo_choose("object", object, object_names, ARRAY_SIZE(object_names));
+	which = zoo_choose_object();
 	if (which < 0)
 		return which;
 	if (which)
@@ -48,7 +44,7 @@ static int __init zoo_alarm_init(void)
 	if (zoo_end != ZOO_NEVER)
 		alarm_start_timer(zoo_alarm, ms_to_ktime(delay_ms), true);
 	pr_info("armed %d alarm at %px, delay_ms=%u, object=%s\n", hrtimer_is_queued(&zoo_alarm->timer),
-		zoo_alarm, delay_ms, object);
+		zoo_alarm, delay_ms, zoo_object_name);
 	return 0;
 }
 

@@ -1,17 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#define ZOO_OBJECT
 #include "zoo.h"
 
 #include <linux/slab.h>
 
-static char *object = "static";
-module_param(object, charp, 0444);
-MODULE_PARM_DESC(object, "where the timer lies: static (default) or alloc");
-
 static bool fail;
 module_param(fail, bool, 0444);
 MODULE_PARM_DESC(fail, "init fails once the timer is armed (default: it succeeds)");
-
-static const char *const object_names[] = {"static", "alloc"};
 
 static struct timer_list static_timer;
 static struct timer_list *timer = &static_timer;
@@ -42,7 +37,7 @@ static int __init zoo_init_callback_init(void)
 			     BIT(ZOO_SHUTDOWN));
 	if (err)
 		return err;
-	which = zoo_choose("object", object, object_names, ARRAY_SIZE(object_names));
+	which = zoo_choose_object();
 	if (which < 0)
 		return which;
 	if (which) {

@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#define ZOO_OBJECT
 #include "zoo.h"
 
 #include <linux/err.h>
 #include <linux/slab.h>
-
-static char *object = "static";
-module_param(object, charp, 0444);
-MODULE_PARM_DESC(object, "where the kthread_delayed_work lies: static (default) or alloc");
-
-static const char *const object_names[] = {"static", "alloc"};
 
 static struct kthread_delayed_work static_dwork;
 static struct kthread_delayed_work *dwork = &static_dwork;
@@ -28,7 +23,7 @@ static int __init zoo_kthread_dwork_init(void)
 	err = zoo_choose_end(BIT(ZOO_LEAK) | BIT(ZOO_DELETE) | BIT(ZOO_EXPIRE) | BIT(ZOO_NEVER));
 	if (err)
 		return err;
-	which = zoo_choose("object", object, object_names, ARRAY_SIZE(object_names));
+	which = zoo_choose_object();
 	if (which < 0)
 		return which;
 	if (which) {
