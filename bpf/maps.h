@@ -30,7 +30,7 @@ const volatile __u64 modules_floor __weak = ~0ULL;
 /* The switches of all hooks on functions; 0: this kernel has none. */
 const volatile __u64 ftrace_enabled_addr __weak = 0;	   /* "ftrace_enabled", an int */
 const volatile __u64 kprobes_all_disarmed_addr __weak = 0; /* "kprobes_all_disarmed", a bool */
-/* Steps of one scan, see walk.h. */
+/* Steps of one scan, see over_bound() in walk.h. */
 const volatile __u32 scan_steps __weak = 0;
 /* Entries of armed_timers, as user space sized it. */
 const volatile __u32 armed_timers_max __weak = 0;

@@ -7,7 +7,8 @@
 
 #include "kernel.h"
 #include "compat.h"
-#include "walk.h"
+#include "report.h"
+#include "scan.h"
 
 /* One run takes this many, squared, steps; user space runs it again until it is done. */
 #define TURNS		  64

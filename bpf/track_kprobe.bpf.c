@@ -5,7 +5,7 @@
  * and trampolines. They see a call, before the lock of the timer's base is taken:
  * whether it armed or disarmed the timer, and in which order with a call on another
  * CPU, shows only in the timer itself. So these entries say where to look, and a
- * verdict asks the timer (see confirm() in walk.h). A kernel may skip a kprobe's
+ * verdict asks the timer (see confirm() in look.h). A kernel may skip a kprobe's
  * program where another one runs on that CPU, and up to 6.6 does not count that.
  *
  * Expiry and hrtimers have events everywhere; only their types are not needed. The event

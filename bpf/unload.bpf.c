@@ -8,8 +8,8 @@
 #include <asm/ptrace.h>
 #include "kernel.h"
 #include "compat.h"
+#include "look.h"
 #include "maps.h"
-#include "walk.h"
 
 #define ID_ATTEMPTS 8
 /* Of bpf_loop(): BPF_MAX_LOOPS (kernel/bpf/bpf_iter.c). */

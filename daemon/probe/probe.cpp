@@ -206,7 +206,7 @@ struct Probe::State {
         return {};
     }
 
-    // Distances between per-CPU areas are multiples of it; see in_percpu() in bpf/walk.h.
+    // Distances between per-CPU areas are multiples of it; see in_percpu() in bpf/report.h.
     Result<std::uint64_t> percpu_stride() const {
         std::optional<std::uint64_t> first;
         std::uint64_t stride = 0;

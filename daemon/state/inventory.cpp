@@ -15,7 +15,7 @@ bool holds(const abi::module_instance& module, std::uint64_t address) {
     });
 }
 
-// What the module owns of the timer, by the rule of bpf/walk.h, owners_of(): an owner that
+// What the module owns of the timer, by the rule of bpf/report.h, owners_of(): an owner that
 // is gone owns nothing any more, nor does a module own what was armed before it was
 // loaded at the same address.
 std::vector<Owner> owners_from(const abi::module_instance& module, const ArmedTimer& timer) {

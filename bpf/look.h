@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+
+/*
+ * The look at all timers for a module that is being freed: after the scan of what is
+ * queued, what is being executed, what an earlier module left, and what was armed
+ * meanwhile; of a leak, the names.
+ */
+
+#include "maps.h"
+#include "names.h"
+#include "report.h"
+#include "scan.h"
+#include "walk.h"
+
+/* kernel/time/timer.c: NR_BASES is 3 since 6.9 */
+#define TIMER_BASES_MAX 3
+
+/*
+ * The callback that a CPU executes. Its timer may have been freed by it, and what was there before
+ * another timer: what tells is whether that CPU was seen to begin. (Since 6.9 another CPU may
+ * expire a global base for it: then its memory tells.)
+ */
+static __always_inline void find_running(struct find *find, u64 timer, u32 cpu)
+{
+	struct tracked_timer *entry = NULL;
+
+	if (is_running(bpf_map_lookup_elem(&running_callbacks, &cpu), timer))
+		entry = bpf_map_lookup_elem(&armed_timers, &timer);
+	find->timer = timer;
+	find->state = PENDING_CALLBACK_RUNNING;
+	if (entry) {
+		find->facts.callback = entry->callback;
+		find->facts.expires = entry->expires;
+		find->facts.kind = entry->kind;
+	}
+}
+
+static __always_inline void walk_running(struct walk *walk, struct find *find)
+{
+	u32 cpu = walk->index / timer_bases_per_cpu;
+	u64 base = 0, running = 0;
+
+	if (!timer_bases_percpu || walk->index >= possible_cpus * timer_bases_per_cpu) {
+		walk->index = 0;
+		walk->phase = WALK_RUNNING_HR;
+		return;
+	}
+	if (wheel_base(&base, walk->index++) ||
+	    read_u64(&running, base + bpf_core_field_offset(struct timer_base, running_timer))) {
+		walk->gaps |= GAP_SCAN_UNREADABLE;
+		return;
+	}
+	if (!running)
+		return;
+	if (read_timer(&find->facts, running))
+		find->facts.callback = 0;
+	find_running(find, running, cpu);
+}
+
+static __always_inline void walk_running_hr(struct walk *walk, struct find *find)
+{
+	u32 cpu = walk->index / trees_per_cpu();
+	u64 base = 0, running = 0;
+
+	if (!hrtimer_bases_percpu || walk->index >= possible_cpus * trees_per_cpu()) {
+		walk->word = 0;
+		walk->phase = WALK_ORPHANS;
+		return;
+	}
+	if (tree_base(&base, walk->index++) ||
+	    read_u64(&running, base + bpf_core_field_offset(struct hrtimer_clock_base, running))) {
+		walk->gaps |= GAP_SCAN_UNREADABLE;
+		return;
+	}
+	if (!running)
+		return;
+	if (read_hrtimer(&find->facts, running))
+		find->facts.callback = 0;
+	find_running(find, running, cpu);
+}
+
+/* Whether a CPU executes a timer's callback: its own, or since 6.9 any for one in a global base. */
+static __always_inline bool is_executing(u64 timer, u64 callback, u32 kind)
+{
+	u64 base = 0, running = 0;
+	u32 flags = 0;
+
+	if (is_hrtimer(kind)) {
+		struct timer_facts facts = {};
+
+		return !read_hrtimer_function(&facts, timer) && facts.callback == callback &&
+		       !read_u64(&base, timer + bpf_core_field_offset(struct hrtimer, base)) &&
+		       !read_u64(&running, base + bpf_core_field_offset(struct hrtimer_clock_base,
+									running)) &&
+		       running == timer;
+	}
+	if (!calls(timer, callback) ||
+	    read_u32(&flags, timer + bpf_core_field_offset(struct timer_list, flags)))
+		return false;
+#pragma unroll
+	for (u32 i = 0; i < TIMER_BASES_MAX; i++) {
+		if (i < timer_bases_per_cpu &&
+		    !wheel_base(&base, (flags & TIMER_CPUMASK) * timer_bases_per_cpu + i) &&
+		    !read_u64(&running,
+			      base + bpf_core_field_offset(struct timer_base, running_timer)) &&
+		    running == timer)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The kernel's own word on a tracked timer, as one of enum linkage. A global function, as the
+ * verifier goes through these but once.
+ */
+__weak __noinline int linkage_of(u64 timer, u64 callback, u32 kind, u32 can_be_linked)
+{
+	enum linkage linkage = UNLINKED;
+
+	if (can_be_linked)
+		linkage = is_hrtimer(kind) ? read_hrtimer_linkage(timer, callback)
+					   : read_timer_linkage(timer, callback);
+	if (linkage == UNLINKED && is_executing(timer, callback, kind))
+		return EXECUTING;
+	return linkage;
+}
+
+/* A tracked timer counts if that confirms it. */
+static __always_inline void confirm(struct walk *walk, const struct unload_record *record,
+				    struct find *find, u64 timer, const struct tracked_timer *entry)
+{
+	int linkage;
+
+	find->facts.callback = entry->callback;
+	find->facts.expires = entry->expires;
+	find->facts.kind = entry->kind;
+	find->sources = SOURCE_TRACKING;
+	/* Its memory is gone: nobody but tracking knows of it any more. */
+	if (entry->orphaned & OWNED_BY_OBJECT) {
+		find->timer = entry->armed ? timer : 0;
+		return;
+	}
+	linkage =
+		linkage_of(timer, entry->callback, entry->kind, entry->armed || tracked_by_kprobes);
+	if (linkage == UNLINKED)
+		return;
+	find->timer = timer;
+	/* It was still pending when those that execute were looked at. */
+	if (linkage == EXECUTING)
+		find->state = PENDING_CALLBACK_RUNNING;
+	if (linkage != IN_FLUX)
+		return;
+	if (owners_of(walk, record, find, entry))
+		walk->gaps |= GAP_UNCONFIRMED;
+	find->timer = 0;
+}
+
+static __always_inline void walk_orphans(struct walk *walk, const struct unload_record *record,
+					 struct find *find)
+{
+	struct tracked_timer *entry;
+	struct recent_arms *ring;
+	u32 back = walk->word++;
+	u32 zero = 0;
+	u64 timer;
+
+	ring = bpf_map_lookup_elem(&orphans, &zero);
+	if (!ring || back >= ring->count || back >= RECENT_ARMS) {
+		walk->index = 0;
+		walk->word = 0;
+		walk->phase = WALK_RECENT;
+		return;
+	}
+	timer = ring->arm[(ring->count - 1 - back) & (RECENT_ARMS - 1)].timer;
+	entry = bpf_map_lookup_elem(&armed_timers, &timer);
+	if (entry && entry->orphaned)
+		confirm(walk, record, find, timer, entry);
+}
+
+static __always_inline void walk_recent(struct walk *walk, const struct unload_record *record,
+					struct find *find)
+{
+	struct tracked_timer *entry;
+	struct recent_arms *recent;
+	u32 cpu = walk->index;
+	u32 back = walk->word;
+	u32 at;
+	u64 timer;
+
+	recent = bpf_map_lookup_elem(&recent_arms, &cpu);
+	if (!recent) {
+		walk->phase = WALK_DONE; /* that was the last CPU */
+		return;
+	}
+	if (back < recent->count && back < RECENT_ARMS) {
+		at = (recent->count - 1 - back) & (RECENT_ARMS - 1);
+		timer = recent->arm[at].timer;
+		entry = bpf_map_lookup_elem(&armed_timers, &timer);
+		/* Forgotten: it is not armed. */
+		if (entry)
+			confirm(walk, record, find, timer, entry);
+		/*
+		 * The last one before as well: an hrtimer is queued after it was traced, and that
+		 * may have been after its tree was read. By the late look it has been.
+		 */
+		if (recent->arm[at].at_ns >= walk->since_ns) {
+			walk->word = back + 1;
+			return;
+		}
+	} else if (back == RECENT_ARMS) {
+		walk->gaps |= GAP_OVERRUN;
+	}
+	walk->index = cpu + 1;
+	walk->word = 0;
+}
+
+/* One step of a look at all timers for a module that is being freed. */
+static __always_inline void walk_step(struct walk *walk, struct unload_record *record)
+{
+	struct find find = { .sources = SOURCE_SCAN };
+
+	switch (walk->phase) {
+	case WALK_WHEEL:
+		begin_wheel(walk);
+		break;
+	case WALK_WORD:
+		walk_word(walk);
+		break;
+	case WALK_BUCKET:
+		walk_bucket(walk);
+		break;
+	case WALK_LIST:
+		walk_list(walk, &find);
+		break;
+	case WALK_TREE:
+		begin_tree(walk);
+		break;
+	case WALK_EDGE:
+		walk_edge(walk, &find);
+		break;
+	case WALK_RUNNING:
+		walk_running(walk, &find);
+		break;
+	case WALK_RUNNING_HR:
+		walk_running_hr(walk, &find);
+		break;
+	case WALK_ORPHANS:
+		walk_orphans(walk, record, &find);
+		break;
+	case WALK_RECENT:
+		walk_recent(walk, record, &find);
+		break;
+	case WALK_SYMBOLS:
+		walk_symbols(walk, record);
+		break;
+	case WALK_NAMES:
+	case WALK_NAMES_END:
+		walk_names(walk, record);
+		break;
+	}
+	if (find.timer)
+		report(walk, record, &find);
+}
