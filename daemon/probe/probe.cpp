@@ -76,6 +76,25 @@ struct MissedRuns {
 // Enough to hold one from before each free that is judged at once.
 constexpr std::size_t missed_runs_kept = 64;
 
+// Names of what the kernel programs had none for: callbacks of the core and of other modules.
+std::map<std::uint64_t, std::string> name_others(const std::vector<abi::unload_record>& records) {
+    std::vector<std::uint64_t> unnamed;
+    for (const auto& record : records) {
+        for (std::size_t i = 0; i < record.pending_count && i < std::size(record.pending); ++i) {
+            if (record.pending[i].symbol[0] == '\0')
+                unnamed.push_back(record.pending[i].callback);
+        }
+    }
+    if (unnamed.empty())
+        return {};
+    auto names = name_addresses(unnamed);
+    if (!names) {
+        spdlog::warn("{}", names.error().text());
+        return {};
+    }
+    return *names;
+}
+
 struct FreeSkeleton {
     void operator()(disarmd_bpf* skeleton) const { disarmd_bpf::destroy(skeleton); }
 };
@@ -405,25 +424,6 @@ Coverage Probe::take_coverage(std::uint64_t missed) const {
                 fmt::format("{} ({})", state_->hooks[i].purpose, state_->hooks[i].name));
     }
     return coverage;
-}
-
-// Names of what the kernel programs had none for: callbacks of the core and of other modules.
-std::map<std::uint64_t, std::string> name_others(const std::vector<abi::unload_record>& records) {
-    std::vector<std::uint64_t> unnamed;
-    for (const auto& record : records) {
-        for (std::size_t i = 0; i < record.pending_count && i < std::size(record.pending); ++i) {
-            if (record.pending[i].symbol[0] == '\0')
-                unnamed.push_back(record.pending[i].callback);
-        }
-    }
-    if (unnamed.empty())
-        return {};
-    auto names = name_addresses(unnamed);
-    if (!names) {
-        spdlog::warn("{}", names.error().text());
-        return {};
-    }
-    return *names;
 }
 
 Result<void> Probe::consume(const std::function<void(const std::string&)>& on_load,
