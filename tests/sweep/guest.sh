@@ -119,7 +119,8 @@ unload_all() {
 	while [ -n "$moved" ]; do
 		moved='' loaded=''
 		while read -r module _ _ users _; do
-			case $users in *permanent*) ;; *) loaded="$loaded $module" ;; esac
+			# While others come and go the kernel may list one twice.
+			case "$users $loaded " in *permanent* | *" $module "*) ;; *) loaded="$loaded $module" ;; esac
 		done </proc/modules
 		[ -n "$loaded" ] || return
 		# shellcheck disable=SC2086 # one word for each
