@@ -119,8 +119,9 @@ unload_all() {
 	while [ -n "$moved" ]; do
 		moved='' loaded=''
 		while read -r module _ _ users _; do
+			case $users in *permanent*) continue ;; esac
 			# While others come and go the kernel may list one twice.
-			case "$users $loaded " in *permanent* | *" $module "*) ;; *) loaded="$loaded $module" ;; esac
+			case "$loaded " in *" $module "*) ;; *) loaded="$loaded $module" ;; esac
 		done </proc/modules
 		[ -n "$loaded" ] || return
 		# shellcheck disable=SC2086 # one word for each
