@@ -34,7 +34,13 @@ std::string duration_text(std::chrono::nanoseconds duration) {
     const auto minutes = std::chrono::duration_cast<std::chrono::minutes>(duration).count();
     if (minutes < 60)
         return fmt::format("{} min", minutes);
-    return fmt::format("{} h {} min", minutes / 60, minutes % 60);
+    constexpr auto day = std::int64_t{24} * 60;
+    constexpr auto century = 36'525 * day;
+    if (minutes < 2 * day)
+        return fmt::format("{} h {} min", minutes / 60, minutes % 60);
+    if (minutes < century)
+        return fmt::format("{} days", minutes / day);
+    return "over 100 years"; // What is to fire never is given the end of time.
 }
 
 std::string count_text(std::size_t count, std::string_view noun) {
@@ -43,6 +49,25 @@ std::string count_text(std::size_t count, std::string_view noun) {
 
 std::string address_text(std::uint64_t address) {
     return fmt::format("{:#018x}", address);
+}
+
+std::string wrapped(std::string_view text, std::size_t indent, std::size_t width) {
+    std::string out;
+    std::size_t column = indent;
+    while (!text.empty()) {
+        const auto word = text.substr(0, text.find(' '));
+        if (column != indent && column + 1 + word.size() > width) {
+            out += '\n' + std::string(indent, ' ');
+            column = indent;
+        } else if (column != indent) {
+            out += ' ';
+            ++column;
+        }
+        out += word;
+        column += word.size();
+        text.remove_prefix(std::min(word.size() + 1, text.size()));
+    }
+    return out;
 }
 
 std::string columns_text(const std::vector<std::vector<std::string>>& rows) {

@@ -24,6 +24,11 @@ namespace disarmd {
 // "0xffffffffc0a3e000": all 16 digits, as the kernel prints addresses.
 [[nodiscard]] std::string address_text(std::uint64_t address);
 
+// The text with line breaks in the place of blanks, so that no line is longer than the width where
+// its words allow it. Every line but the first begins with the indent, which counts, and the first
+// is taken to stand behind as much.
+[[nodiscard]] std::string wrapped(std::string_view text, std::size_t indent, std::size_t width);
+
 // A line for each row, its cells in columns as wide as their widest one, two blanks
 // apart. All rows have as many cells; the last one is not filled up.
 [[nodiscard]] std::string columns_text(const std::vector<std::vector<std::string>>& rows);

@@ -9,18 +9,12 @@
 
 namespace disarmd {
 
-namespace {
-
-constexpr const char* kallsyms_path = "/proc/kallsyms";
-
 Result<std::ifstream> open_kallsyms() {
-    std::ifstream file(kallsyms_path);
+    std::ifstream file("/proc/kallsyms");
     if (!file)
-        return fail(Error::from_errno(fmt::format("opening {}", kallsyms_path)));
+        return fail(Error::from_errno("opening /proc/kallsyms"));
     return file;
 }
-
-} // namespace
 
 std::optional<SymbolLine> parse_symbol_line(std::string_view line) {
     SymbolLine symbol{};
@@ -29,6 +23,7 @@ std::optional<SymbolLine> parse_symbol_line(std::string_view line) {
     // " T name": a space, the type, a space, at least one character
     if (err != std::errc{} || end - rest < 4 || rest[0] != ' ' || rest[2] != ' ')
         return std::nullopt;
+    symbol.type = rest[1];
     std::string_view tail(rest + 3, static_cast<std::size_t>(end - rest - 3));
     const auto tab = tail.find('\t');
     symbol.name = tail.substr(0, tab);
@@ -75,9 +70,9 @@ Result<CoreSymbols> CoreSymbols::read(const std::set<std::string>& names) {
     const bool hidden = std::ranges::all_of(
         found.addresses_, [](const auto& entry) { return entry.second && *entry.second == 0; });
     if (!found.addresses_.empty() && hidden)
-        return fail({EPERM, fmt::format("{} hides its addresses: CAP_SYSLOG and kernel.kptr_restrict below 2 "
-                                        "are needed",
-                                        kallsyms_path)});
+        return fail(
+            {EPERM,
+             "/proc/kallsyms hides its addresses: CAP_SYSLOG and kernel.kptr_restrict below 2 are needed"});
     return found;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <fstream>
 #include <istream>
 #include <map>
 #include <optional>
@@ -14,9 +15,12 @@
 
 namespace disarmd {
 
+Result<std::ifstream> open_kallsyms();
+
 // A line of /proc/kallsyms (kernel/kallsyms.c, s_show()): "address type name [module]".
 struct SymbolLine {
     std::uint64_t address;
+    char type; // as of nm(1)
     std::string_view name;
     std::string_view module; // empty for the core kernel
 };

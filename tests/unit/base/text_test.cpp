@@ -56,15 +56,17 @@ TEST_P(DurationText, is_short_and_has_its_unit) {
     EXPECT_EQ(duration_text(GetParam().duration), GetParam().text);
 }
 
-INSTANTIATE_TEST_SUITE_P(units, DurationText,
-                         testing::Values(DurationCase{0ns, "0 us"}, DurationCase{850us, "850 us"},
-                                         DurationCase{999us, "999 us"}, DurationCase{1ms, "1.0 ms"},
-                                         DurationCase{12'340us, "12.3 ms"},
-                                         DurationCase{999'900us, "999.9 ms"}, DurationCase{1s, "1.0 s"},
-                                         DurationCase{59'900ms, "59.9 s"}, DurationCase{599'900ms, "599.9 s"},
-                                         DurationCase{10min, "10 min"}, DurationCase{59min + 59s, "59 min"},
-                                         DurationCase{1h, "1 h 0 min"}, DurationCase{125min, "2 h 5 min"},
-                                         DurationCase{50h + 1min, "50 h 1 min"}));
+INSTANTIATE_TEST_SUITE_P(
+    units, DurationText,
+    testing::Values(DurationCase{0ns, "0 us"}, DurationCase{850us, "850 us"}, DurationCase{999us, "999 us"},
+                    DurationCase{1ms, "1.0 ms"}, DurationCase{12'340us, "12.3 ms"},
+                    DurationCase{999'900us, "999.9 ms"}, DurationCase{1s, "1.0 s"},
+                    DurationCase{59'900ms, "59.9 s"}, DurationCase{599'900ms, "599.9 s"},
+                    DurationCase{10min, "10 min"}, DurationCase{59min + 59s, "59 min"},
+                    DurationCase{1h, "1 h 0 min"}, DurationCase{125min, "2 h 5 min"},
+                    DurationCase{47h + 59min, "47 h 59 min"}, DurationCase{48h, "2 days"},
+                    DurationCase{24h * 36'524, "36524 days"}, DurationCase{24h * 36'525, "over 100 years"},
+                    DurationCase{std::chrono::nanoseconds::max(), "over 100 years"}));
 
 TEST(CountText, has_a_plural_but_for_one) {
     EXPECT_EQ(count_text(0, "timer"), "0 timers");
@@ -78,6 +80,53 @@ TEST(AddressText, always_has_16_digits) {
     EXPECT_EQ(address_text(0x1f0c0), "0x000000000001f0c0");
     EXPECT_EQ(address_text(0xffffffffc0a3e000), "0xffffffffc0a3e000");
     EXPECT_EQ(address_text(UINT64_MAX), "0xffffffffffffffff");
+}
+
+TEST(Wrapped, breaks_lines_at_blanks_before_they_are_too_long) {
+    EXPECT_EQ(wrapped("aaa bbb ccc", 0, 80), "aaa bbb ccc");
+    EXPECT_EQ(wrapped("aaa bbb ccc", 0, 11), "aaa bbb ccc") << "it just fits";
+    EXPECT_EQ(wrapped("aaa bbb ccc", 0, 10), "aaa bbb\nccc");
+    EXPECT_EQ(wrapped("aaa bbb ccc", 0, 7), "aaa bbb\nccc");
+    EXPECT_EQ(wrapped("aaa bbb ccc", 0, 6), "aaa\nbbb\nccc");
+}
+
+TEST(Wrapped, counts_the_indent_of_every_line_the_first_too) {
+    EXPECT_EQ(wrapped("aaa bbb ccc", 4, 11), "aaa bbb\n    ccc");
+    EXPECT_EQ(wrapped("aaa bbb ccc", 4, 10), "aaa\n    bbb\n    ccc");
+    EXPECT_EQ(wrapped("aaa bbb", 20, 10), "aaa\n" + std::string(20, ' ') + "bbb") << "no room at all";
+}
+
+TEST(Wrapped, leaves_a_word_that_is_too_long_whole_and_alone) {
+    EXPECT_EQ(wrapped("a " + std::string(30, 'x') + " b", 2, 10), "a\n  " + std::string(30, 'x') + "\n  b");
+    EXPECT_EQ(wrapped(std::string(30, 'x'), 2, 10), std::string(30, 'x'));
+}
+
+TEST(Wrapped, of_nothing_or_of_blanks_is_short_and_ends) {
+    EXPECT_EQ(wrapped("", 4, 80), "");
+    EXPECT_EQ(wrapped(" ", 4, 80), "");
+    EXPECT_EQ(wrapped("a ", 4, 80), "a");
+    EXPECT_EQ(wrapped("a  b", 4, 80), "a  b");
+    EXPECT_EQ(wrapped("a b", 0, 0), "a\nb");
+}
+
+TEST(Wrapped, keeps_every_word_and_the_width_whatever_both_are) {
+    std::string text;
+    for (std::size_t size = 1; size < 20; ++size)
+        text += std::string(size, static_cast<char>('a' + size)) + " ";
+    text.pop_back();
+    for (std::size_t indent = 0; indent < 12; ++indent) {
+        for (std::size_t width = indent + 19; width < 120; ++width) {
+            auto lines = std::string(indent, ' ') + wrapped(text, indent, width);
+            std::size_t column = 0;
+            for (char& c : lines) {
+                column = c == '\n' ? 0 : column + 1;
+                ASSERT_LE(column, width) << lines;
+            }
+            for (std::size_t at = 0; (at = lines.find("\n" + std::string(indent, ' '))) != std::string::npos;)
+                lines.replace(at, indent + 1, " ");
+            ASSERT_EQ(lines.substr(indent), text) << indent << ", " << width;
+        }
+    }
 }
 
 TEST(ColumnsText, lines_cells_up_and_leaves_the_last_as_it_is) {

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace disarmd {
+
+// The machine, and the boot of it, that something happened on.
+struct Host {
+    std::string name;
+    std::string kernel;  // its release
+    std::string boot_id; // /proc/sys/kernel/random/boot_id; empty where it can't be read
+};
+
+Host read_host();
+
+struct Task {
+    std::string comm;
+    std::vector<std::string> command; // the words that it was started with, no more than a few KiB of them
+};
+
+// Nothing where there is none of that number (any more).
+std::optional<Task> read_task(std::uint32_t pid);
+
+} // namespace disarmd
