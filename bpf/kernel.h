@@ -28,6 +28,28 @@ struct list_head {
 	struct list_head *next, *prev;
 };
 
+#define CAP_SYS_MODULE 16
+
+/* include/linux/capability.h: 64 bits, in two halves before 6.3 */
+struct kernel_cap_struct {
+};
+
+/* include/linux/user_namespace.h */
+struct user_namespace {
+	int level; /* 0: the first one */
+};
+
+/* include/linux/cred.h */
+struct cred {
+	struct kernel_cap_struct cap_effective;
+	struct user_namespace *user_ns;
+};
+
+/* include/linux/sched.h */
+struct task_struct {
+	const struct cred *cred;
+};
+
 struct hlist_node {
 	struct hlist_node *next, **pprev;
 };
@@ -127,6 +149,9 @@ struct module_layout {
 struct module {
 	struct list_head list;
 	char name[56];
+	const char *version;
+	const char *srcversion;
+	unsigned long taints;
 	/* up to 6.3; see compat.h for what came after */
 	struct module_layout core_layout;
 	struct module_layout init_layout;

@@ -4,17 +4,13 @@
 /*
  * The look at all timers for a module that is being freed: after the scan of what is
  * queued, what is being executed, what an earlier module left, and what was armed
- * meanwhile; of a leak, the names.
+ * meanwhile.
  */
 
 #include "maps.h"
-#include "names.h"
 #include "report.h"
 #include "scan.h"
 #include "walk.h"
-
-/* kernel/time/timer.c: NR_BASES is 3 since 6.9 */
-#define TIMER_BASES_MAX 3
 
 /*
  * The callback that a CPU executes. Its timer may have been freed by it, and what was there before
@@ -25,7 +21,7 @@ static __always_inline void find_running(struct find *find, u64 timer, u32 cpu)
 {
 	struct tracked_timer *entry = NULL;
 
-	if (is_running(bpf_map_lookup_elem(&running_callbacks, &cpu), timer))
+	if (is_running(bpf_map_lookup_elem(&cpus, &cpu), timer))
 		entry = bpf_map_lookup_elem(&armed_timers, &timer);
 	find->timer = timer;
 	find->state = PENDING_CALLBACK_RUNNING;
@@ -78,36 +74,6 @@ static __always_inline void walk_running_hr(struct walk *walk, struct find *find
 	if (read_hrtimer(&find->facts, running))
 		find->facts.callback = 0;
 	find_running(find, running, cpu);
-}
-
-/* Whether a CPU executes a timer's callback: its own, or since 6.9 any for one in a global base. */
-static __always_inline bool is_executing(u64 timer, u64 callback, u32 kind)
-{
-	u64 base = 0, running = 0;
-	u32 flags = 0;
-
-	if (is_hrtimer(kind)) {
-		struct timer_facts facts = {};
-
-		return !read_hrtimer_function(&facts, timer) && facts.callback == callback &&
-		       !read_u64(&base, timer + bpf_core_field_offset(struct hrtimer, base)) &&
-		       !read_u64(&running, base + bpf_core_field_offset(struct hrtimer_clock_base,
-									running)) &&
-		       running == timer;
-	}
-	if (!calls(timer, callback) ||
-	    read_u32(&flags, timer + bpf_core_field_offset(struct timer_list, flags)))
-		return false;
-#pragma unroll
-	for (u32 i = 0; i < TIMER_BASES_MAX; i++) {
-		if (i < timer_bases_per_cpu &&
-		    !wheel_base(&base, (flags & TIMER_CPUMASK) * timer_bases_per_cpu + i) &&
-		    !read_u64(&running,
-			      base + bpf_core_field_offset(struct timer_base, running_timer)) &&
-		    running == timer)
-			return true;
-	}
-	return false;
 }
 
 /*
@@ -221,24 +187,6 @@ static __always_inline void walk_step(struct walk *walk, struct unload_record *r
 	struct find find = { .sources = SOURCE_SCAN };
 
 	switch (walk->phase) {
-	case WALK_WHEEL:
-		begin_wheel(walk);
-		break;
-	case WALK_WORD:
-		walk_word(walk);
-		break;
-	case WALK_BUCKET:
-		walk_bucket(walk);
-		break;
-	case WALK_LIST:
-		walk_list(walk, &find);
-		break;
-	case WALK_TREE:
-		begin_tree(walk);
-		break;
-	case WALK_EDGE:
-		walk_edge(walk, &find);
-		break;
 	case WALK_RUNNING:
 		walk_running(walk, &find);
 		break;
@@ -251,12 +199,8 @@ static __always_inline void walk_step(struct walk *walk, struct unload_record *r
 	case WALK_RECENT:
 		walk_recent(walk, record, &find);
 		break;
-	case WALK_SYMBOLS:
-		walk_symbols(walk, record);
-		break;
-	case WALK_NAMES:
-	case WALK_NAMES_END:
-		walk_names(walk, record);
+	default:
+		scan_step(walk, &find);
 		break;
 	}
 	if (find.timer)

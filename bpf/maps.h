@@ -34,6 +34,8 @@ const volatile __u64 kprobes_all_disarmed_addr __weak = 0; /* "kprobes_all_disar
 const volatile __u32 scan_steps __weak = 0;
 /* Entries of armed_timers, as user space sized it. */
 const volatile __u32 armed_timers_max __weak = 0;
+/* By enum deleting_function. */
+const volatile __u64 deleting_functions[DELETING_FUNCTION_MAX] __weak = {};
 /* Whether arms and disarms are seen by kprobes: not under the lock of the timer's base. */
 const volatile __u8 tracked_by_kprobes __weak = 0;
 
@@ -41,8 +43,10 @@ const volatile __u8 tracked_by_kprobes __weak = 0;
 __u32 tracking_attached __weak = 0;
 /* Set by user space once the program that sees module memory go is attached. */
 __u32 memory_free_attached __weak = 0;
-/* Set by user space once everything is attached that can be. */
-__u32 watching __weak = 0;
+/* Set by user space once every program that sees deletes is attached. */
+__u32 deletes_attached __weak = 0;
+/* When everything was attached that can be; set by user space. 0: not yet. */
+__u64 watching_ns __weak = 0;
 /* Set by the survey once it has seen every timer that was armed before. */
 __u32 survey_complete __weak = 0;
 __u64 tick_ns __weak = 0;	 /* length of a jiffy */
@@ -55,6 +59,9 @@ __u64 forgotten_count __weak = 0; /* those that were or are being removed from i
 /* Modules that are being freed and have no verdict yet. */
 __u64 frees_in_progress __weak = 0;
 __u64 last_load_ns __weak = 0; /* a module was given memory, at the latest */
+/* A load, an init or an unload was begun. */
+__u64 last_module_task_ns __weak = 0;
+__u64 last_lost_delete_ns __weak = 0;
 /* The task (pid_tgid) that moves the timers of a CPU that went offline to another; 0: none. */
 __u64 migrating_task __weak = 0;
 /*
@@ -69,6 +76,21 @@ struct {
 	__type(key, u64);
 	__type(value, struct tracked_timer);
 } armed_timers __weak SEC(".maps");
+
+/* What a timer's entry starts as, to spare the stack a copy; never written. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct tracked_timer);
+} blank_timer __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, u64);
+	__type(value, struct timer_evidence);
+} evidence __weak SEC(".maps");
 
 /* Timers that were reported though tracking has no room for them, until they are armed again. */
 struct untracked_report {
@@ -103,11 +125,14 @@ struct {
 	__type(value, u32);
 } percpu_areas __weak SEC(".maps");
 
-/* Timers of modules whose callback a CPU executes: a softirq's can be interrupted by a hardirq's.
- */
 #define CALLBACKS_NESTED 3
-struct running_callbacks {
-	u64 timer[CALLBACKS_NESTED]; /* 0: none */
+struct cpu_state {
+	/* Timers of modules whose callback it executes: a softirq's can be interrupted by a
+	 * hardirq's. 0: none */
+	u64 running[CALLBACKS_NESTED];
+	/* How many stacks it may still take, as of then. */
+	u64 stacks;
+	u64 stacks_ns;
 };
 
 /* One slot per CPU number, here and in the next; user space sizes them. */
@@ -115,14 +140,14 @@ struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, u32);
-	__type(value, struct running_callbacks);
-} running_callbacks __weak SEC(".maps");
+	__type(value, struct cpu_state);
+} cpus __weak SEC(".maps");
 
-/* Whether it is one of those. */
-static __always_inline bool is_running(const struct running_callbacks *running, u64 timer)
+/* Whether it executes the timer's callback. */
+static __always_inline bool is_running(const struct cpu_state *cpu, u64 timer)
 {
-	return running && (running->timer[0] == timer || running->timer[1] == timer ||
-			   running->timer[2] == timer);
+	return cpu &&
+	       (cpu->running[0] == timer || cpu->running[1] == timer || cpu->running[2] == timer);
 }
 
 /* Timers and when that was: a ring, count being how many there ever were. */
@@ -191,6 +216,12 @@ struct {
 	__uint(max_entries, 65536);
 } notifications __weak SEC(".maps");
 
+/* Of struct symbol_piece. Nobody is woken for them: they come before the record's notification. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 2 * 1024 * 1024);
+} symbol_pieces __weak SEC(".maps");
+
 static __always_inline void count_loss(enum loss what)
 {
 	__sync_fetch_and_add(&losses[what], 1);
@@ -215,6 +246,19 @@ static __always_inline long track_new(u64 timer, const struct tracked_timer *ent
 	if (!err)
 		__sync_fetch_and_add(&tracked_count, 1);
 	return err;
+}
+
+/* The entry of a timer that had none, or the one that it was given meanwhile; NULL: there is no
+ * room. */
+static __always_inline struct tracked_timer *blank_entry(u64 timer)
+{
+	struct tracked_timer *entry;
+	u32 zero = 0;
+
+	entry = bpf_map_lookup_elem(&blank_timer, &zero);
+	if (entry)
+		track_new(timer, entry, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&armed_timers, &timer);
 }
 
 static __always_inline void forget(u64 timer)

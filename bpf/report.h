@@ -6,16 +6,7 @@
  */
 
 #include "maps.h"
-#include "names.h"
 #include "walk.h"
-
-/* What a timer's entry starts as, to spare the stack a copy; never written. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, u32);
-	__type(value, struct tracked_timer);
-} blank_timer __weak SEC(".maps");
 
 /* The timers that were reported last. Another owner of one may be freed as well. */
 struct {
@@ -28,18 +19,11 @@ struct {
 /* A timer that nobody saw being armed becomes known as armed from here on. */
 static __always_inline struct tracked_timer *find_or_track(const struct find *find)
 {
-	struct tracked_timer *entry;
-	u64 timer = find->timer;
-	u32 zero = 0;
+	struct tracked_timer *entry = bpf_map_lookup_elem(&armed_timers, &find->timer);
 
-	entry = bpf_map_lookup_elem(&armed_timers, &timer);
 	if (entry)
 		return entry;
-	entry = bpf_map_lookup_elem(&blank_timer, &zero);
-	if (!entry)
-		return NULL;
-	track_new(timer, entry, BPF_NOEXIST);
-	entry = bpf_map_lookup_elem(&armed_timers, &timer);
+	entry = blank_entry(find->timer);
 	if (!entry)
 		count_lost_arm(LOSS_TIMER_MAP);
 	/* Armed anew since: tracking knows better. */
@@ -158,6 +142,8 @@ static __always_inline void remember_orphan(u64 timer)
 static __always_inline void describe(struct pending_timer *pending, const struct find *find,
 				     u8 owners, const struct tracked_timer *entry)
 {
+	const struct timer_evidence *known = bpf_map_lookup_elem(&evidence, &find->timer);
+
 	pending->timer = find->timer;
 	pending->callback = find->facts.callback;
 	pending->expires = find->facts.expires;
@@ -165,8 +151,11 @@ static __always_inline void describe(struct pending_timer *pending, const struct
 	pending->owned_by = owners;
 	pending->state = find->state;
 	pending->sources = find->sources;
+	if (known)
+		pending->evidence = *known;
 	if (!entry)
 		return;
+	pending->deleted_ns = entry->deleted_ns;
 	pending->armed_ns = entry->armed_ns;
 	pending->armed_pid = entry->armed_pid;
 	pending->armed_cpu = entry->armed_cpu;
@@ -232,6 +221,4 @@ static __always_inline void report(struct walk *walk, struct unload_record *reco
 	if (slot >= DISARMD_PENDING_MAX)
 		return;
 	describe(&record->pending[slot], find, owners, entry);
-	if (in_ranges(record->memory.ranges, find->facts.callback))
-		want_name(find->facts.callback, id);
 }

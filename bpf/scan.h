@@ -17,20 +17,6 @@
 #define WHEEL_ATTEMPTS	8
 #define TREE_ATTEMPTS	16
 #define WORD_BITS	64
-/* include/linux/timer.h: what a timer's flags say of where it hangs. */
-#define TIMER_CPUMASK	 0x0003ffff
-#define TIMER_ARRAYSHIFT 22
-
-static __always_inline long wheel_base(u64 *base, u32 index)
-{
-	u64 offset = 0;
-
-	if (read_u64(&offset, per_cpu_offset + 8 * (u64)(index / timer_bases_per_cpu)))
-		return -1;
-	*base = timer_bases_percpu + offset +
-		(index % timer_bases_per_cpu) * (u64)bpf_core_type_size(struct timer_base);
-	return 0;
-}
 
 /*
  * Timers that are being expired hang on a list local to the softirq. While there
@@ -286,4 +272,29 @@ static __always_inline void begin_scan(struct walk *walk)
 	walk->phase = WALK_WHEEL;
 	if (!timer_bases_percpu || !hrtimer_bases_percpu || !per_cpu_offset)
 		walk->gaps |= GAP_SCAN_ABSENT;
+}
+
+/* One step through the wheels and the trees, if the walk is in one. */
+static __always_inline void scan_step(struct walk *walk, struct find *find)
+{
+	switch (walk->phase) {
+	case WALK_WHEEL:
+		begin_wheel(walk);
+		break;
+	case WALK_WORD:
+		walk_word(walk);
+		break;
+	case WALK_BUCKET:
+		walk_bucket(walk);
+		break;
+	case WALK_LIST:
+		walk_list(walk, find);
+		break;
+	case WALK_TREE:
+		begin_tree(walk);
+		break;
+	case WALK_EDGE:
+		walk_edge(walk, find);
+		break;
+	}
 }

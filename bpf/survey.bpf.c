@@ -110,23 +110,8 @@ static __always_inline void survey_step(struct walk *walk)
 	case WALK_MODULES:
 		walk_modules(walk);
 		break;
-	case WALK_WHEEL:
-		begin_wheel(walk);
-		break;
-	case WALK_WORD:
-		walk_word(walk);
-		break;
-	case WALK_BUCKET:
-		walk_bucket(walk);
-		break;
-	case WALK_LIST:
-		walk_list(walk, &find);
-		break;
-	case WALK_TREE:
-		begin_tree(walk);
-		break;
-	case WALK_EDGE:
-		walk_edge(walk, &find);
+	default:
+		scan_step(walk, &find);
 		break;
 	}
 	if (find.timer && (in_module_space(find.facts.callback) || in_module_space(find.timer)))

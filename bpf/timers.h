@@ -2,13 +2,19 @@
 #pragma once
 
 /*
- * Reading a timer in the kernel's memory: what it will call, when, and whether it
- * is armed. Addresses are plain numbers here: the verifier refuses arithmetic on
- * typed pointers.
+ * Reading a timer in the kernel's memory: what it will call, when, whether it is armed,
+ * and whether it is being executed. Addresses are plain numbers here: the verifier refuses
+ * arithmetic on typed pointers.
  */
 
 #include "compat.h"
 #include "maps.h"
+
+/* kernel/time/timer.c: NR_BASES is 3 since 6.9 */
+#define TIMER_BASES_MAX 3
+/* include/linux/timer.h: what a timer's flags say of where it hangs. */
+#define TIMER_CPUMASK	 0x0003ffff
+#define TIMER_ARRAYSHIFT 22
 
 struct timer_facts {
 	u64 callback; /* what the module has to do with: as in struct tracked_timer */
@@ -153,4 +159,45 @@ static __always_inline enum linkage read_hrtimer_linkage(u64 timer, u64 expected
 		return queued & 1 ? LINKED : UNLINKED;
 	}
 	return IN_FLUX;
+}
+
+static __always_inline long wheel_base(u64 *base, u32 index)
+{
+	u64 offset = 0;
+
+	if (read_u64(&offset, per_cpu_offset + 8 * (u64)(index / timer_bases_per_cpu)))
+		return -1;
+	*base = timer_bases_percpu + offset +
+		(index % timer_bases_per_cpu) * (u64)bpf_core_type_size(struct timer_base);
+	return 0;
+}
+
+/* Whether a CPU executes a timer's callback: its own, or since 6.9 any for one in a global base. */
+static __always_inline bool is_executing(u64 timer, u64 callback, u32 kind)
+{
+	u64 base = 0, running = 0;
+	u32 flags = 0;
+
+	if (is_hrtimer(kind)) {
+		struct timer_facts facts = {};
+
+		return !read_hrtimer_function(&facts, timer) && facts.callback == callback &&
+		       !read_u64(&base, timer + bpf_core_field_offset(struct hrtimer, base)) &&
+		       !read_u64(&running, base + bpf_core_field_offset(struct hrtimer_clock_base,
+									running)) &&
+		       running == timer;
+	}
+	if (!calls(timer, callback) ||
+	    read_u32(&flags, timer + bpf_core_field_offset(struct timer_list, flags)))
+		return false;
+#pragma unroll
+	for (u32 i = 0; i < TIMER_BASES_MAX; i++) {
+		if (i < timer_bases_per_cpu &&
+		    !wheel_base(&base, (flags & TIMER_CPUMASK) * timer_bases_per_cpu + i) &&
+		    !read_u64(&running,
+			      base + bpf_core_field_offset(struct timer_base, running_timer)) &&
+		    running == timer)
+			return true;
+	}
+	return false;
 }

@@ -28,7 +28,7 @@ int BPF_PROG(on_timer_start, struct timer_list *timer)
 	if (!concerns_modules(key, &facts))
 		return 0;
 	facts.expires = timer->expires;
-	timer_armed(key, &facts);
+	timer_armed(ctx, key, &facts);
 	return 0;
 }
 
@@ -79,7 +79,7 @@ int BPF_PROG(on_hrtimer_start, struct hrtimer *timer)
 	if (!concerns_modules(key, &facts))
 		return 0;
 	facts.expires = timer->node.expires - timer->base->offset;
-	timer_armed(key, &facts);
+	timer_armed(ctx, key, &facts);
 	return 0;
 }
 

@@ -6,34 +6,9 @@
  * the tracking programs, whatever hook calls them.
  */
 
+#include "evidence.h"
 #include "maps.h"
 #include "timers.h"
-
-#define NMI_MASK	0x00f00000
-#define HARDIRQ_MASK	0x000f0000
-#define SOFTIRQ_SERVING 0x00000100
-
-/* From include/linux/preempt.h: what the CPU was doing, by its preempt count. */
-static __always_inline u8 arm_context(u32 cpu, u64 timer)
-{
-	u64 offset = 0;
-	u32 count = 0;
-
-	if (is_running(bpf_map_lookup_elem(&running_callbacks, &cpu), timer))
-		return ARM_CONTEXT_CALLBACK;
-	if (!preempt_count_percpu)
-		return ARM_CONTEXT_UNKNOWN;
-	if (read_u64(&offset, per_cpu_offset + 8 * (u64)cpu) ||
-	    read_u32(&count, preempt_count_percpu + offset)) {
-		count_loss(LOSS_READ);
-		return ARM_CONTEXT_UNKNOWN;
-	}
-	if (count & (NMI_MASK | HARDIRQ_MASK))
-		return ARM_CONTEXT_HARDIRQ;
-	if (count & SOFTIRQ_SERVING)
-		return ARM_CONTEXT_SOFTIRQ;
-	return ARM_CONTEXT_TASK;
-}
 
 /*
  * What a freed module left may be armed again by whoever still knows of it. Or its memory has
@@ -54,11 +29,16 @@ static __always_inline void arm_orphan(struct tracked_timer *entry, const struct
 	}
 }
 
-static __always_inline void fill_arm(struct tracked_timer *entry, u64 timer,
+static __always_inline void fill_arm(void *ctx, struct tracked_timer *entry, u64 timer,
 				     const struct timer_facts *facts, u32 cpu, u64 task)
 {
+	struct cpu_state *state = bpf_map_lookup_elem(&cpus, &cpu);
+
 	if (entry->orphaned)
 		arm_orphan(entry, facts);
+	/* Of another timer, which was in this place before. */
+	if (entry->callback != facts->callback)
+		entry->deleted_ns = 0;
 	entry->callback = facts->callback;
 	entry->expires = facts->expires;
 	entry->armed_ns = bpf_ktime_get_ns();
@@ -66,8 +46,10 @@ static __always_inline void fill_arm(struct tracked_timer *entry, u64 timer,
 	entry->armed_cpu = cpu;
 	bpf_get_current_comm(entry->armed_comm, sizeof(entry->armed_comm));
 	entry->kind = facts->kind;
-	entry->armed_context = arm_context(cpu, timer);
+	entry->armed_context =
+		is_running(state, timer) ? ARM_CONTEXT_CALLBACK : current_context(cpu);
 	entry->armed = 1;
+	note_arm(ctx, timer, state, entry->armed_context, entry->armed_ns);
 }
 
 static __always_inline bool concerns_modules(u64 timer, const struct timer_facts *facts)
@@ -81,7 +63,8 @@ static __always_inline bool migrates(u64 task)
 }
 
 /* An arm as a hook tells it, whatever that knows of locks. */
-static __always_inline void track_arm(u64 timer, const struct timer_facts *facts, u32 cpu)
+static __always_inline void track_arm(void *ctx, u64 timer, const struct timer_facts *facts,
+				      u32 cpu)
 {
 	u64 task = bpf_get_current_pid_tgid();
 	struct tracked_timer *entry;
@@ -91,13 +74,13 @@ static __always_inline void track_arm(u64 timer, const struct timer_facts *facts
 		/* Off a dead CPU: it remains whose it was. */
 		entry->armed = 1;
 	} else if (entry) {
-		fill_arm(entry, timer, facts, cpu, task);
+		fill_arm(ctx, entry, timer, facts, cpu, task);
 	} else if (migrates(task)) {
 		count_lost_arm(LOSS_TIMER_MAP);
 	} else {
 		struct tracked_timer fresh = {};
 
-		fill_arm(&fresh, timer, facts, cpu, task);
+		fill_arm(ctx, &fresh, timer, facts, cpu, task);
 		if (track_new(timer, &fresh, BPF_NOEXIST) &&
 		    !bpf_map_lookup_elem(&armed_timers, &timer)) {
 			count_lost_arm(LOSS_TIMER_MAP);
@@ -107,12 +90,12 @@ static __always_inline void track_arm(u64 timer, const struct timer_facts *facts
 }
 
 /* An arm as its event tells it, under the lock of the timer's base. */
-static __always_inline void timer_armed(u64 timer, const struct timer_facts *facts)
+static __always_inline void timer_armed(void *ctx, u64 timer, const struct timer_facts *facts)
 {
 	u32 cpu = bpf_get_smp_processor_id();
 	struct recent_arms *recent;
 
-	track_arm(timer, facts, cpu);
+	track_arm(ctx, timer, facts, cpu);
 	recent = bpf_map_lookup_elem(&recent_arms, &cpu);
 	if (recent)
 		push_recent(recent, timer);
@@ -139,30 +122,30 @@ static __always_inline void timer_disarmed(u64 timer)
 static __always_inline void callback_begins(u64 timer)
 {
 	u32 cpu = bpf_get_smp_processor_id();
-	struct running_callbacks *running = bpf_map_lookup_elem(&running_callbacks, &cpu);
+	struct cpu_state *state = bpf_map_lookup_elem(&cpus, &cpu);
 
-	if (!running)
+	if (!state)
 		return;
-	if (!running->timer[0])
-		running->timer[0] = timer;
-	else if (!running->timer[1])
-		running->timer[1] = timer;
+	if (!state->running[0])
+		state->running[0] = timer;
+	else if (!state->running[1])
+		state->running[1] = timer;
 	else
-		running->timer[2] = timer;
+		state->running[2] = timer;
 }
 
 /* The callback may have freed its timer: nothing behind the pointer may be trusted. */
 static __always_inline void callback_ended(u64 timer)
 {
 	u32 cpu = bpf_get_smp_processor_id();
-	struct running_callbacks *running = bpf_map_lookup_elem(&running_callbacks, &cpu);
+	struct cpu_state *state = bpf_map_lookup_elem(&cpus, &cpu);
 
-	if (!running)
+	if (!state)
 		return;
-	if (running->timer[0] == timer)
-		running->timer[0] = 0;
-	if (running->timer[1] == timer)
-		running->timer[1] = 0;
-	if (running->timer[2] == timer)
-		running->timer[2] = 0;
+	if (state->running[0] == timer)
+		state->running[0] = 0;
+	if (state->running[1] == timer)
+		state->running[1] = 0;
+	if (state->running[2] == timer)
+		state->running[2] = 0;
 }

@@ -16,7 +16,7 @@
 #include "kernel.h"
 #include "track.h"
 
-static __always_inline void timer_call_arms(u64 timer, const u64 *expires)
+static __always_inline void timer_call_arms(void *ctx, u64 timer, const u64 *expires)
 {
 	struct timer_facts facts = {};
 
@@ -28,14 +28,14 @@ static __always_inline void timer_call_arms(u64 timer, const u64 *expires)
 		return;
 	if (expires)
 		facts.expires = *expires;
-	track_arm(timer, &facts, bpf_get_smp_processor_id());
+	track_arm(ctx, timer, &facts, bpf_get_smp_processor_id());
 }
 
 /* add_timer() and its like: the timer holds its expiry. User space names the functions. */
 SEC("kprobe")
 int BPF_KPROBE(kprobe_add_timer, u64 timer)
 {
-	timer_call_arms(timer, NULL);
+	timer_call_arms(ctx, timer, NULL);
 	return 0;
 }
 
@@ -43,7 +43,7 @@ int BPF_KPROBE(kprobe_add_timer, u64 timer)
 SEC("kprobe")
 int BPF_KPROBE(kprobe_mod_timer, u64 timer, u64 expires)
 {
-	timer_call_arms(timer, &expires);
+	timer_call_arms(ctx, timer, &expires);
 	return 0;
 }
 
@@ -62,14 +62,7 @@ int raw_timer_start(struct bpf_raw_tracepoint_args *ctx)
 	if (read_timer(&facts, timer))
 		count_lost_arm(LOSS_TIMER_READ);
 	else if (concerns_modules(timer, &facts))
-		timer_armed(timer, &facts);
-	return 0;
-}
-
-SEC("kprobe")
-int BPF_KPROBE(kprobe_delete_timer, u64 timer)
-{
-	timer_disarmed(timer);
+		timer_armed(ctx, timer, &facts);
 	return 0;
 }
 
@@ -112,7 +105,7 @@ int raw_hrtimer_start(struct bpf_raw_tracepoint_args *ctx)
 	if (read_hrtimer(&facts, timer))
 		count_lost_arm(LOSS_TIMER_READ);
 	else
-		timer_armed(timer, &facts);
+		timer_armed(ctx, timer, &facts);
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 #include "compat.h"
 #include "look.h"
 #include "maps.h"
+#include "symbols.h"
 
 #define ID_ATTEMPTS 8
 /* Of bpf_loop(): BPF_MAX_LOOPS (kernel/bpf/bpf_iter.c). */
@@ -37,6 +38,7 @@ static __always_inline void notify(u32 kind, const char *module)
 	}
 	__builtin_memset(note, 0, sizeof(*note));
 	note->kind = kind;
+	note->pid = bpf_get_current_pid_tgid() >> 32;
 	__builtin_memcpy(note->module, module, sizeof(note->module));
 	bpf_ringbuf_submit(note, 0);
 }
@@ -78,16 +80,35 @@ static __always_inline void enter_task(u32 doing, u64 mod)
 		.begun_ns = bpf_ktime_get_ns(),
 		.module = mod,
 		.doing = doing,
-		.watched = watching,
+		.watched = watching_ns != 0,
 	};
 	u64 task = bpf_get_current_pid_tgid();
+
+	last_module_task_ns = entry.begun_ns;
 
 	if (bpf_map_update_elem(&module_tasks, &task, &entry, BPF_ANY))
 		count_loss(LOSS_TASK_MAP);
 }
 
+/* As the system call is about to ask. Others come to nothing, and may come as often as they like.
+ */
+static __always_inline bool may_unload(void)
+{
+	u64 task = bpf_get_current_task(), cred = 0, caps = 0, ns = 0;
+	u32 level = 0;
+
+	if (read_u64(&cred, task + bpf_core_field_offset(struct task_struct, cred)) ||
+	    read_u64(&caps, cred + bpf_core_field_offset(struct cred, cap_effective)) ||
+	    read_u64(&ns, cred + bpf_core_field_offset(struct cred, user_ns)) ||
+	    read_u32(&level, ns + bpf_core_field_offset(struct user_namespace, level)))
+		return true; /* rather one too many */
+	return caps & (1ULL << CAP_SYS_MODULE) && !level;
+}
+
 static __always_inline int unload_begins(void)
 {
+	if (!may_unload())
+		return 0;
 	enter_task(TASK_DELETES, 0);
 	notify(NOTIFY_UNLOAD_BEGINS, (char[DISARMD_MODULE_NAME_LEN]){});
 	return 0;
@@ -112,6 +133,7 @@ static __always_inline int load_begins(void)
 	u64 now = bpf_ktime_get_ns();
 
 	last_load_ns = now;
+	last_module_task_ns = now;
 	bpf_map_update_elem(&loading_tasks, &task, &now, BPF_ANY);
 	return 0;
 }
@@ -129,7 +151,19 @@ int kprobe_load_module(void *ctx)
 	return load_begins();
 }
 
-/* do_init_module(), which runs the init function, and frees the module if that fails. */
+/*
+ * do_init_module(), which runs the init function, and frees the module if that fails. The kernel
+ * forgets the names of init functions before it returns.
+ */
+static __always_inline void init_begins(u64 mod)
+{
+	struct module_instance *instance = bpf_map_lookup_elem(&modules, &mod);
+
+	enter_task(TASK_INITIALISES, mod);
+	if (instance && instance->memory.init_text.size)
+		copy_symbols_of(mod, &instance->memory, instance->loaded_ns);
+}
+
 SEC("fentry")
 int on_init_module(u64 *ctx)
 {
@@ -137,14 +171,14 @@ int on_init_module(u64 *ctx)
 
 	if (bpf_probe_read_kernel(&mod, sizeof(mod), ctx))
 		count_loss(LOSS_READ);
-	enter_task(TASK_INITIALISES, mod);
+	init_begins(mod);
 	return 0;
 }
 
 SEC("kprobe")
 int BPF_KPROBE(kprobe_init_module, u64 mod)
 {
-	enter_task(TASK_INITIALISES, mod);
+	init_begins(mod);
 	return 0;
 }
 
@@ -237,6 +271,9 @@ static __always_inline void complete(struct unload_record *record)
 	bpf_map_delete_elem(&freeing_tasks, &task);
 	__sync_fetch_and_sub(&frees_in_progress, 1);
 	record->verdict = verdict_of(record->pending_count, record->gaps);
+	record->deletes_whole = deletes_attached && hooks_are_on() &&
+				record->begun_ns > watching_ns &&
+				last_lost_delete_ns < record->begun_ns;
 	record->complete = 1;
 	notify(NOTIFY_UNLOAD, record->module);
 }
@@ -368,16 +405,12 @@ static long report_tracked(void *map, u64 *key, struct tracked_timer *entry,
 enum progress { GOES_ON, AT_TABLE, AT_END };
 
 /*
- * What follows a look, or the names. In the end the record is complete, or waits for the
+ * What follows a look. In the end the record is complete, or waits for the
  * module's memory to go.
  */
 static __always_inline enum progress conclude(struct walk *walk, struct unload_record *record,
 					      const bool iterates)
 {
-	if (walk->stage == STAGE_NAMES) {
-		complete(record);
-		return AT_END;
-	}
 	record->gaps = gaps_of_look(walk, record);
 	if (!record->pending_count && looks_again(walk, record->gaps)) {
 		begin_look(walk, STAGE_AGAIN);
@@ -395,10 +428,9 @@ static __always_inline enum progress conclude(struct walk *walk, struct unload_r
 	}
 	if (record->pending_count) {
 		/* A leak is told at once. */
-		walk->stage = STAGE_NAMES;
-		walk->phase = walk->symbols ? WALK_SYMBOLS : WALK_NAMES;
-		walk->index = 0;
-		return GOES_ON;
+		copy_symbols_of(walk->module, &record->memory, record->id);
+		complete(record);
+		return AT_END;
 	}
 	if (walk->stage == STAGE_FIRST && sees_memory_free())
 		return AT_END;
@@ -436,18 +468,27 @@ static __always_inline struct unload_record *new_record(void)
 	return NULL;
 }
 
-static __always_inline void read_symbol_table(struct walk *walk, u64 mod)
+/* Of a string that a module may lack. */
+static __always_inline void read_string(char *to, u32 size, u64 pointer_at)
 {
-	u64 kallsyms = 0;
+	u64 string = 0;
 
-	if (read_u64(&kallsyms, mod + bpf_core_field_offset(struct module, kallsyms)) ||
-	    read_u64(&walk->symtab,
-		     kallsyms + bpf_core_field_offset(struct mod_kallsyms, symtab)) ||
-	    read_u64(&walk->strtab,
-		     kallsyms + bpf_core_field_offset(struct mod_kallsyms, strtab)) ||
-	    read_u32(&walk->symbols,
-		     kallsyms + bpf_core_field_offset(struct mod_kallsyms, num_symtab)))
-		walk->symbols = 0;
+	if (read_u64(&string, pointer_at))
+		count_loss(LOSS_READ);
+	else if (string)
+		bpf_probe_read_kernel_str(to, size, (const void *)string);
+}
+
+static __always_inline void read_identity(struct unload_record *record, u64 mod)
+{
+	if (read_kernel(&record->module, sizeof(record->module),
+			mod + bpf_core_field_offset(struct module, name)) ||
+	    read_u64(&record->taints, mod + bpf_core_field_offset(struct module, taints)))
+		count_loss(LOSS_READ);
+	read_string(record->version, sizeof(record->version),
+		    mod + bpf_core_field_offset(struct module, version));
+	read_string(record->srcversion, sizeof(record->srcversion),
+		    mod + bpf_core_field_offset(struct module, srcversion));
 }
 
 /* A record of the free that begins, ready for its first look; NULL if there is no room. */
@@ -473,9 +514,7 @@ static __always_inline struct unload_record *begin_unload(u64 mod)
 	record->jiffies = bpf_jiffies64();
 	record->pid = task >> 32;
 	bpf_get_current_comm(record->comm, sizeof(record->comm));
-	if (read_kernel(&record->module, sizeof(record->module),
-			mod + bpf_core_field_offset(struct module, name)))
-		count_loss(LOSS_READ);
+	read_identity(record, mod);
 	record->memory_bytes = read_module_memory(mod, &record->memory);
 	instance = bpf_map_lookup_elem(&modules, &mod);
 	if (instance) {
@@ -486,12 +525,12 @@ static __always_inline struct unload_record *begin_unload(u64 mod)
 			record->memory.init_text = instance->memory.init_text;
 		bpf_map_delete_elem(&modules, &mod);
 	}
-	if (doing && doing->doing == TASK_INITIALISES)
-		record->init_failed = 1;
-	else if (doing)
+	if (doing) {
 		record->begun_ns = doing->begun_ns;
+		record->init_failed = doing->doing == TASK_INITIALISES;
+	}
 	record->tracking_losses = lost_arms();
-	read_symbol_table(walk, mod);
+	walk->module = mod;
 	__sync_fetch_and_add(&frees_in_progress, 1);
 	begin_look(walk, STAGE_FIRST);
 	/* The next programs find the record by it. */
@@ -566,8 +605,7 @@ static __always_inline void give_up(u64 id)
 	if (!record)
 		return;
 	walk = (struct walk *)record->scratch;
-	if (walk->stage != STAGE_NAMES)
-		record->gaps = gaps_of_look(walk, record) | GAP_SCAN_BOUND | GAP_TRACKING_UNREAD;
+	record->gaps = gaps_of_look(walk, record) | GAP_SCAN_BOUND | GAP_TRACKING_UNREAD;
 	if (record->pending_count || walk->stage != STAGE_FIRST || !sees_memory_free())
 		complete(record);
 }

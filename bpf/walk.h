@@ -28,10 +28,6 @@ enum walk_phase {
 	WALK_RUNNING_HR, /* index: tree */
 	WALK_ORPHANS,	 /* word: how far back in their ring */
 	WALK_RECENT,	 /* index: CPU, word: how far back in its ring */
-	/* of a leak */
-	WALK_SYMBOLS,	/* index: in the module's symbol table */
-	WALK_NAMES,	/* index: in the record's pending timers */
-	WALK_NAMES_END, /* likewise */
 	WALK_DONE,
 	/* All tracked timers are to be gone through, by the program itself. */
 	WALK_TABLE,
@@ -42,7 +38,6 @@ enum walk_stage {
 	STAGE_FIRST, /* when the module begins to be freed */
 	STAGE_LATE,  /* what was armed since, when its memory goes */
 	STAGE_AGAIN, /* everything again then, as the first look was not whole */
-	STAGE_NAMES,
 };
 
 /* Lies in the scratch of an unload's record. */
@@ -56,11 +51,9 @@ struct walk {
 	u64 head;
 	u64 link; /* address of the pointer that leads to node */
 	u64 node;
-	u64 from; /* the node of a tree that led to this one */
-	u64 path; /* from the root to node: the lowest bit is the last step; 1: to the right */
-	u64 symtab;
-	u64 strtab;
-	u32 symbols;
+	u64 from;   /* the node of a tree that led to this one */
+	u64 path;   /* from the root to node: the lowest bit is the last step; 1: to the right */
+	u64 module; /* address of its struct module */
 	u32 stage;
 	u32 phase;
 	u32 index;

@@ -6,6 +6,7 @@
 #include "base/result.h"
 #include "cli/exit_code.h"
 #include "cli/options.h"
+#include "incident/text.h"
 #include "probe/probe.h"
 #include "probe/settings.h"
 #include "verdict/losses.h"
@@ -17,6 +18,7 @@ namespace disarmd {
 ExitCode run(const RunOptions& options);
 ExitCode watch_unload(const WatchUnloadOptions& options);
 ExitCode list(const ListOptions& options);
+ExitCode incidents(const IncidentsOptions& options);
 ExitCode doctor(const DoctorOptions& options);
 
 // What every command that looks into the kernel does first. A failure's text names
@@ -24,6 +26,9 @@ ExitCode doctor(const DoctorOptions& options);
 Result<Probe> open_probe(const ProbeSettings& settings);
 
 LossCounts losses_of(const Probe& probe);
+
+// Colours are for people at a terminal that has them, and who do not mind (https://no-color.org).
+Colour colour_of_stdout();
 
 // Writes to stdout and flushes; a result that could not be written is no result, so
 // instead of clean the exit code is then inconclusive, and stderr says so.

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstdio>
+#include <cstdlib>
+#include <string_view>
+#include <unistd.h>
 
 #include <fmt/format.h>
 
@@ -28,6 +31,15 @@ LossCounts losses_of(const Probe& probe) {
     for (std::size_t i = 0; i < counts.size(); ++i)
         counts.at(i) = probe.losses(static_cast<abi::loss>(i));
     return counts;
+}
+
+Colour colour_of_stdout() {
+    const auto set = [](const char* name) {
+        const char* const value = std::getenv(name); // NOLINT(concurrency-mt-unsafe): nobody sets any
+        return std::string_view(value != nullptr ? value : "");
+    };
+    const bool wanted = ::isatty(STDOUT_FILENO) != 0 && set("NO_COLOR").empty() && set("TERM") != "dumb";
+    return wanted ? Colour::ansi : Colour::never;
 }
 
 ExitCode print_result(const std::string& text, ExitCode code) {

@@ -28,7 +28,8 @@ Exit codes:
 Examples:
   disarmd --watch-unload my_driver -- rmmod my_driver
   disarmd --watch-unload my_driver --json --timeout 60 > verdict.json
-  disarmd list --module my_driver)";
+  disarmd list --module my_driver
+  disarmd incidents)";
 
 constexpr const char* see_help = "see disarmd --help";
 
@@ -41,8 +42,9 @@ public:
         return "Usage: disarmd [run] [--config FILE]\n"
                "       disarmd --watch-unload MODULE [--timeout SEC] [--json] [-- COMMAND ARG...]\n"
                "       disarmd list [--module M | --orphans] [--json]\n"
+               "       disarmd incidents [ID | --module M] [--json] [--ledger FILE]\n"
                "       disarmd doctor [--json]\n"
-               "Every command takes --probe-backend auto|tracepoint|kprobe.\n";
+               "Every command but incidents takes --probe-backend auto|tracepoint|kprobe.\n";
     }
 };
 
@@ -98,6 +100,11 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
             ->check(CLI::Range(0.001, 1e9))
             ->needs(watch_option);
     app.add_flag("--json", watch.json, "print one JSON object instead of text")->needs(watch_option);
+    constexpr const char* module_file_help =
+        "the module with its debug information, for source lines [as modprobe finds it]";
+    app.add_option("--module-file", watch.module_file, module_file_help)
+        ->type_name("FILE.ko")
+        ->needs(watch_option);
 
     RunOptions run;
     auto* const run_command = app.add_subcommand("run", "the service, in the foreground (the default)");
@@ -112,6 +119,31 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
         list_command->add_option("--module", listed, "only this module's timers")->type_name("M");
     list_command->add_flag("--orphans", list.orphans, "only timers whose module is gone");
     list_command->add_flag("--json", list.json, "print one JSON object instead of a table");
+
+    IncidentsOptions incidents;
+    std::string incidents_module;
+    auto* const incidents_command =
+        app.add_subcommand("incidents", "what the service has recorded: a list, or one of them");
+    auto* const id_option =
+        incidents_command->add_option("id", incidents.id, "one incident, by its id or the begin of it")
+            ->type_name("ID");
+    auto* const incidents_module_option =
+        incidents_command->add_option("--module", incidents_module, "only this module's")
+            ->type_name("M")
+            ->excludes(id_option);
+    auto* const ledger_option =
+        incidents_command->add_option("--ledger", incidents.ledger, "read this file [the configuration's]")
+            ->type_name("FILE");
+    incidents_command
+        ->add_option("--config", incidents.config, "configuration file [/etc/disarmd/disarmd.toml]")
+        ->type_name("FILE")
+        ->excludes(ledger_option);
+    auto* const incidents_json =
+        incidents_command->add_flag("--json", incidents.json, "print one JSON object instead of text");
+    incidents_command->add_option("--module-file", incidents.module_file, module_file_help)
+        ->type_name("FILE.ko")
+        ->needs(id_option)
+        ->excludes(incidents_json);
 
     DoctorOptions doctor;
     auto* const doctor_command = app.add_subcommand("doctor", "what this kernel lets disarmd see");
@@ -145,11 +177,16 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
     if (dashes != arguments.end() && command.empty())
         return fail({EINVAL, fmt::format("-- wants a COMMAND after it ({})", see_help)});
 
-    if (run.config && (!watch_option->empty() || list_command->parsed() || doctor_command->parsed()))
+    if (run.config && (!watch_option->empty() || list_command->parsed() || incidents_command->parsed() ||
+                       doctor_command->parsed()))
         return fail({EINVAL, fmt::format("--config goes with run only ({})", see_help)});
 
     if (list.orphans && !listed_option->empty())
         return fail({EINVAL, fmt::format("--orphans are of no module: leave --module out ({})", see_help)});
+
+    if (incidents_command->parsed() && !backend_options.front()->empty())
+        return fail(
+            {EINVAL, fmt::format("--probe-backend goes with every command but incidents ({})", see_help)});
 
     std::optional<Backend> backend;
     switch (std::ranges::count(backend_options, false, &CLI::Option::empty)) {
@@ -187,6 +224,14 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
             list.module = std::move(*name);
         }
         options.command = std::move(list);
+    } else if (incidents_command->parsed()) {
+        if (!incidents_module_option->empty()) {
+            auto name = parse_module_name(incidents_module);
+            if (!name)
+                return fail(name.error());
+            incidents.module = std::move(*name);
+        }
+        options.command = std::move(incidents);
     } else if (doctor_command->parsed()) {
         options.command = doctor;
     } else {

@@ -21,6 +21,7 @@ struct WatchUnloadOptions {
     std::string module; // as the kernel spells it: '_' for '-'
     std::optional<std::chrono::microseconds> timeout;
     bool json = false;
+    std::optional<std::string> module_file; // a .ko with debug information; else it is looked for
     Backend backend = Backend::automatic;
     std::vector<std::string> command; // empty: wait for whoever unloads it
 };
@@ -30,6 +31,15 @@ struct ListOptions {
     bool orphans = false; // nothing but them
     bool json = false;
     Backend backend = Backend::automatic;
+};
+
+struct IncidentsOptions {
+    std::optional<std::string> id; // or its beginning; nothing: list them
+    std::optional<std::string> module;
+    std::optional<std::string> ledger; // wins over the configuration's
+    std::optional<std::string> config;
+    std::optional<std::string> module_file; // as WatchUnloadOptions
+    bool json = false;
 };
 
 struct DoctorOptions {
@@ -44,7 +54,8 @@ struct PrintOptions {
 
 struct Options {
     bool verbose = false;
-    std::variant<RunOptions, WatchUnloadOptions, ListOptions, DoctorOptions, PrintOptions> command;
+    std::variant<RunOptions, WatchUnloadOptions, ListOptions, IncidentsOptions, DoctorOptions, PrintOptions>
+        command;
 };
 
 // A failure's text says what is wrong and where to read more.

@@ -1,40 +1,68 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <csignal>
+#include <cstdlib>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <spdlog/spdlog.h>
 
 #include "base/event_loop.h"
+#include "base/priority.h"
 #include "base/text.h"
 #include "cli/commands.h"
 #include "config/config.h"
 #include "incident/text.h"
 #include "kernel/requirements.h"
+#include "probe/holder.h"
+#include "sinks/dispatcher.h"
 #include "sinks/sink.h"
 
 namespace disarmd {
 
 namespace {
 
+// For what is queued, at the end.
+constexpr std::chrono::seconds sinks_patience(5);
+
+// Null if that can't be, which is told.
+std::unique_ptr<Holder> make_holder(Probe& probe, std::chrono::milliseconds limit) {
+    auto holder = Holder::create(probe, limit);
+    if (holder)
+        return std::move(*holder);
+    spdlog::error("{} (sinks.hold_ms)", holder.error().text());
+    return nullptr;
+}
+
 class Service {
 public:
-    Service(Probe probe, EventLoop loop, std::vector<std::unique_ptr<Sink>> sinks)
-        : probe_(std::move(probe)), loop_(std::move(loop)), sinks_(std::move(sinks)) {}
+    Service(Probe probe, EventLoop loop, std::vector<std::unique_ptr<Sink>> sinks,
+            std::chrono::milliseconds hold)
+        : probe_(std::move(probe)),
+          loop_(std::move(loop)),
+          holder_(hold.count() != 0 ? make_holder(probe_, hold) : nullptr),
+          dispatcher_(std::move(sinks), [this](const Incident& incident) { release(incident); }),
+          host_(read_host()) {}
 
     ExitCode run();
 
 private:
+    ExitCode watch();
     Result<void> listen();
     void tell_how_it_watches() const;
     void take_unloads();
-    void record(const Unload& unload);
+    void record(Unload unload);
+    void release(const Incident& incident) {
+        if (holder_ && incident.unload.verdict == Verdict::leak)
+            holder_->release();
+    }
     void tell_losses();
     void give_up(const Error& error);
 
     Probe probe_;
     EventLoop loop_;
-    std::vector<std::unique_ptr<Sink>> sinks_;
+    std::unique_ptr<Holder> holder_; // before any other thread; null: nothing is held
+    Dispatcher dispatcher_;
+    Host host_;
     LossCounts losses_{}; // those that were told
 };
 
@@ -43,18 +71,16 @@ void Service::give_up(const Error& error) {
     loop_.stop(static_cast<int>(ExitCode::inconclusive));
 }
 
-void Service::record(const Unload& unload) {
+void Service::record(Unload unload) {
+    auto incident = make_incident(std::move(unload), host_);
+    const auto verdict = incident.unload.verdict;
+    const auto line = to_log(incident).front();
     // The sinks come before the log: the host may have only milliseconds left.
-    for (const auto& sink : sinks_) {
-        if (!sink->takes(unload))
-            continue;
-        if (auto written = sink->write(unload); !written)
-            spdlog::error("sink {}: {}", sink->name(), written.error().text());
-    }
-    const auto level = unload.verdict == Verdict::leak    ? spdlog::level::critical
-                       : unload.verdict == Verdict::clean ? spdlog::level::debug
-                                                          : spdlog::level::warn;
-    spdlog::log(level, "{}", to_summary(unload));
+    dispatcher_.dispatch(std::move(incident));
+    const auto level = verdict == Verdict::leak    ? spdlog::level::critical
+                       : verdict == Verdict::clean ? spdlog::level::debug
+                                                   : spdlog::level::warn;
+    spdlog::log(level, "{}", line);
 }
 
 void Service::tell_losses() {
@@ -68,9 +94,14 @@ void Service::take_unloads() {
     bool judged = false;
     const auto consumed = probe_.consume(
         [](const std::string& module) { spdlog::debug("module {} was loaded", printable(module)); },
-        [&](const Unload& unload) {
-            record(unload);
+        [&](Unload unload) {
+            record(std::move(unload));
             judged = true;
+        },
+        // Until record() has been everywhere.
+        [this] {
+            if (holder_)
+                holder_->hold();
         });
     if (!consumed)
         return give_up(consumed.error());
@@ -108,26 +139,46 @@ Result<void> Service::listen() {
     return loop_.on_readable(probe_.wake_fd(), [this] { take_unloads(); });
 }
 
-ExitCode Service::run() {
+ExitCode Service::watch() {
     if (auto watching = probe_.watch(); !watching)
         return complain(watching.error(), ExitCode::impossible);
     if (auto listening = listen(); !listening)
         return complain(listening.error(), ExitCode::inconclusive);
+    if (auto hurried = run_before_others(); !hurried)
+        spdlog::info("{}: on a busy host a record may be late", hurried.error().text());
+    probe_.begin_to_read_symbols();
     tell_how_it_watches();
     const auto modules = probe_.modules();
     const auto timers = probe_.armed_timers();
     if (!modules || !timers)
         return complain(modules ? timers.error() : modules.error(), ExitCode::inconclusive);
     std::vector<std::string_view> names;
-    for (const auto& sink : sinks_)
-        names.push_back(sink->name());
+    const auto health = dispatcher_.health();
+    names.reserve(health.size());
+    for (const auto& sink : health)
+        names.push_back(sink.name);
+    probe_.rehearse();
     spdlog::info("watching {} with {} armed, incidents to log{}{}", count_text(modules->size(), "module"),
                  count_text(timers->size(), "timer"), names.empty() ? "" : ", ", fmt::join(names, ", "));
     const auto ended = loop_.run();
-    if (!ended)
-        return complain(ended.error(), ExitCode::inconclusive);
+    take_unloads(); // that came with the signal
+    return ended ? static_cast<ExitCode>(*ended) : complain(ended.error(), ExitCode::inconclusive);
+}
+
+ExitCode Service::run() {
+    const auto code = watch();
+    // However it ended: the sinks' threads use what an end would take away.
+    if (!dispatcher_.close(sinks_patience)) {
+        for (const auto& sink : dispatcher_.health()) {
+            if (sink.busy_for.count() != 0)
+                spdlog::error("sink {} still hangs in a write, since {}: it is left alone", sink.name,
+                              duration_text(sink.busy_for));
+        }
+        spdlog::default_logger()->flush();
+        std::_Exit(static_cast<int>(ExitCode::inconclusive));
+    }
     spdlog::info("no longer watching");
-    return static_cast<ExitCode>(*ended);
+    return code;
 }
 
 } // namespace
@@ -147,7 +198,7 @@ ExitCode run(const RunOptions& options) {
     auto loop = EventLoop::create();
     if (!loop)
         return complain(loop.error(), ExitCode::inconclusive);
-    return Service(std::move(*probe), std::move(*loop), std::move(*sinks)).run();
+    return Service(std::move(*probe), std::move(*loop), std::move(*sinks), config->sinks.hold).run();
 }
 
 } // namespace disarmd

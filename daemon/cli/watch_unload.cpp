@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "cli/child.h"
 #include "cli/commands.h"
+#include "cli/source_lines.h"
 #include "incident/json.h"
 #include "incident/text.h"
 #include "verdict/decode.h"
@@ -177,7 +178,10 @@ ExitCode Watch::report(ExitCode ended_with) {
     const auto verdict_code = exit_code_of(unload.verdict);
     const auto code =
         unload.verdict != Verdict::leak && ended_with != ExitCode::clean ? ended_with : verdict_code;
-    return print_result(options_.json ? to_line(to_json(unload)) + '\n' : to_page(unload), code);
+    auto incident = make_incident(std::move(unload), read_host());
+    add_source_lines(incident, options_.module_file);
+    return print_result(
+        options_.json ? to_line(to_json(incident)) + '\n' : to_page(incident, colour_of_stdout()), code);
 }
 
 ExitCode Watch::run() {
@@ -191,6 +195,7 @@ ExitCode Watch::run() {
         if (auto started = start_command(); !started)
             return complain(started.error(), ExitCode::usage);
     }
+    probe_.begin_to_read_symbols();
     const auto ended = loop_.run();
     if (command_) {
         command_->end(command_grace);
@@ -214,6 +219,10 @@ ExitCode watch_unload(const WatchUnloadOptions& options) {
         return complain({EINVAL, fmt::format("module {} is built into this kernel: it can't be unloaded",
                                              options.module)},
                         ExitCode::usage);
+    if (options.module_file) {
+        if (auto checked = check_module_file(*options.module_file); !checked)
+            return complain(checked.error(), ExitCode::usage);
+    }
     ProbeSettings settings;
     settings.backend = options.backend;
     auto probe = open_probe(settings);

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "base/result.h"
+#include "ledger/ledger.h"
 #include "probe/settings.h"
 
 namespace disarmd {
@@ -15,7 +17,17 @@ inline constexpr const char* default_config_path = "/etc/disarmd/disarmd.toml";
 // What `disarmd run` may be told; the defaults need no file.
 struct Config {
     struct Sinks {
-        bool kmsg = true;                        // one line per incident in the kernel's log
+        bool kmsg = true;    // the kernel's log
+        bool journal = true; // systemd's, where there is one
+        bool ledger = true;
+        bool pmsg = true; // where the host has it
+        // The memory of a module that leaves a timer is kept until the urgent records are written, but
+        // no longer than that; 0: it is not.
+        std::chrono::milliseconds hold{0};
+        std::string ledger_path = default_ledger_path;
+        Retention ledger_retention;
+        std::string hooks_folder = "/etc/disarmd/hooks.d"; // empty: none is run
+        std::chrono::seconds hook_timeout{10};
         std::optional<std::string> json_file;    // one JSON line per incident, appended
         std::optional<std::string> unloads_file; // one JSON line per unload, clean ones too, appended
     } sinks;

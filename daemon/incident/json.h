@@ -6,16 +6,17 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include "incident/incident.h"
 #include "state/inventory.h"
-#include "verdict/unload.h"
 
 namespace disarmd {
 
 // The version in every document; it changes when a field changes its meaning or goes.
 inline constexpr int json_schema = 1;
 
-// What --watch-unload --json prints. Pure.
-nlohmann::ordered_json to_json(const Unload& unload);
+// The record of an unload: what --watch-unload --json prints, what the ledger keeps and hooks are
+// given. Pure.
+nlohmann::ordered_json to_json(const Incident& incident);
 
 // What list --json prints. Pure.
 nlohmann::ordered_json to_json(const std::vector<ModuleTimers>& inventory);
@@ -23,7 +24,8 @@ nlohmann::ordered_json to_json(const std::vector<ModuleTimers>& inventory);
 // What list --orphans --json prints. Pure.
 nlohmann::ordered_json orphans_to_json(const std::vector<InventoryTimer>& orphans);
 
-// On one line, always valid UTF-8: bytes of the kernel's that are none become U+FFFD.
+// On one line, in printable ASCII: the rest is escaped, and bytes of the kernel's that are no UTF-8
+// become U+FFFD.
 std::string to_line(const nlohmann::ordered_json& json);
 
 } // namespace disarmd

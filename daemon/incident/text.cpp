@@ -2,11 +2,15 @@
 #include "incident/text.h"
 
 #include <algorithm>
+#include <set>
 
+#include <fmt/chrono.h>
+#include <fmt/color.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include "base/text.h"
+#include "incident/timeline.h"
 
 namespace disarmd {
 
@@ -20,16 +24,20 @@ std::string joined(const std::vector<Owner>& owners) {
     return fmt::format("{}", fmt::join(words, ", "));
 }
 
+constexpr std::size_t page_width = 80;
+// Further ones have a line each.
+constexpr std::size_t timers_in_full = 8;
+
+std::string known_duration(const std::optional<std::chrono::nanoseconds>& duration) {
+    return duration ? duration_text(*duration) : "unknown";
+}
+
 std::string expiry_text(const PendingTimer& timer) {
     if (timer.cause == Cause::callback_running)
         return "its callback is running";
     if (!timer.expires_in)
         return "armed";
     return fmt::format("fires in {}", duration_text(*timer.expires_in));
-}
-
-std::string known_duration(const std::optional<std::chrono::nanoseconds>& duration) {
-    return duration ? duration_text(*duration) : "unknown";
 }
 
 std::string task_text(std::string_view comm, std::uint32_t pid) {
@@ -75,66 +83,307 @@ std::string_view label(const Unload& unload) {
     return "INCONCLUSIVE";
 }
 
-std::string timer_text(const PendingTimer& timer) {
-    return fmt::format("{} {}, {}", name_of(timer.kind), printable(timer.symbol), expiry_text(timer));
+std::string_view explain(Rearmer rearmer) {
+    switch (rearmer) {
+    case Rearmer::callback:
+        return "its own callback";
+    case Rearmer::softirq:
+        return "a softirq";
+    case Rearmer::hardirq:
+        return "a hard interrupt";
+    case Rearmer::thread:
+        return "another thread";
+    case Rearmer::unloader:
+        return "the unloading task itself";
+    case Rearmer::unknown:
+        break;
+    }
+    return "something that was not seen";
 }
 
-std::string page_of(const PendingTimer& timer) {
-    std::string page = fmt::format("\n  {} {}\n", name_of(timer.kind), printable(timer.symbol));
-    const auto line = [&](std::string_view name, const std::string& value) {
-        page += fmt::format("    {:<9} {}\n", name, value);
+std::string explain(const PendingTimer& timer) {
+    switch (timer.cause) {
+    case Cause::never_deleted:
+        return "nothing on the module's way out deleted it";
+    case Cause::rearmed_after_delete:
+        return fmt::format("it was deleted, and armed again by {}", explain(timer.rearmer));
+    case Cause::failed_rollback:
+        return "the init armed it, failed, and did not delete it";
+    case Cause::callback_running:
+        return "nobody waited for its callback to return";
+    case Cause::unknown:
+        break;
+    }
+    return "what was seen does not tell";
+}
+
+// Of a path the end tells most.
+std::string end_of(std::string text, std::size_t width) {
+    constexpr std::string_view mark = "...";
+    if (text.size() > width)
+        text.replace(0, text.size() - width + mark.size(), mark);
+    return text;
+}
+
+// The page, part by part, in colour if that is wanted.
+class Page {
+public:
+    Page(const Incident& incident, Colour colour) : incident_(incident), colour_(colour) {}
+
+    [[nodiscard]] std::string text() const;
+
+private:
+    [[nodiscard]] std::string styled(std::string_view text, fmt::text_style style) const {
+        return colour_ == Colour::ansi ? fmt::format(style, "{}", text) : std::string(text);
+    }
+    [[nodiscard]] std::string title(std::string_view text) const {
+        return fmt::format("\n  {}\n", styled(text, fmt::emphasis::bold));
+    }
+    // One fact, its value wrapped behind its name.
+    static std::string fact(std::string_view name, std::string_view value) {
+        constexpr std::size_t indent = 13;
+        return fmt::format("  {:<9}  {}\n", name, wrapped(value, indent, page_width));
+    }
+    [[nodiscard]] std::string first_line(const Unload& unload) const;
+    [[nodiscard]] static std::string facts(const Incident& incident);
+    [[nodiscard]] std::string timeline(const Unload& unload) const;
+    [[nodiscard]] std::string timer(const PendingTimer& timer, std::size_t number) const;
+    [[nodiscard]] std::string timers(const Unload& unload) const;
+    [[nodiscard]] std::string stack(const std::vector<std::string>& frames) const;
+
+    const Incident& incident_;
+    Colour colour_;
+};
+
+std::string Page::first_line(const Unload& unload) const {
+    auto style = fmt::emphasis::bold | fmt::fg(fmt::terminal_color::yellow);
+    if (unload.verdict == Verdict::leak)
+        style = fmt::emphasis::bold | fmt::fg(fmt::terminal_color::red);
+    else if (unload.verdict == Verdict::clean)
+        style = fmt::emphasis::bold | fmt::fg(fmt::terminal_color::green);
+    const auto text = wrapped(fmt::format("{}: {}", label(unload), headline(unload)), 2, page_width);
+    return styled(text.substr(0, label(unload).size()), style) + text.substr(label(unload).size()) + '\n';
+}
+
+std::string command_text(const std::vector<std::string>& command) {
+    constexpr std::size_t longest = 200;
+    std::vector<std::string> words;
+    words.reserve(command.size());
+    for (const auto& word : command)
+        words.push_back(printable(word));
+    auto text = fmt::format("{}", fmt::join(words, " "));
+    if (text.size() > longest)
+        text = text.substr(0, longest) + " ...";
+    return text;
+}
+
+std::string identity_text(const Unload& unload) {
+    const auto& identity = unload.identity;
+    auto text = printable(unload.module);
+    if (!identity.version.empty())
+        text += fmt::format(", version {}", printable(identity.version));
+    if (!identity.srcversion.empty())
+        text += fmt::format(", srcversion {}", printable(identity.srcversion));
+    if (!identity.taints.empty())
+        text += fmt::format(", taints {}", identity.taints);
+    return text;
+}
+
+std::string Page::facts(const Incident& incident) {
+    const auto& unload = incident.unload;
+    auto text = fact("module", identity_text(unload));
+    text += fact("freed", by_whom(unload));
+    if (!unload.command.empty())
+        text += fact("command", command_text(unload.command));
+    text += fact("at", fmt::format("{} on {}, Linux {}", time_text(incident.at),
+                                   printable(incident.host.name), printable(incident.host.kernel)));
+    text += fact("incident", incident.id);
+    return text;
+}
+
+std::string Page::timeline(const Unload& unload) const {
+    std::string text = title("timeline");
+    for (const auto& event : timeline_of(unload, timers_in_full)) {
+        const auto sign = event.at.count() < 0 ? "-" : event.at.count() > 0 ? "+" : "";
+        const auto time = event.at.count() == 0 ? "0" : sign + duration_text(std::chrono::abs(event.at));
+        constexpr std::size_t indent = 16;
+        text += fmt::format("  {:>12}  {}\n", time, wrapped(event.what, indent, page_width));
+    }
+    return text;
+}
+
+std::string Page::stack(const std::vector<std::string>& frames) const {
+    std::string text;
+    for (const auto& frame : frames) {
+        text += fmt::format("        {}\n", printable(frame));
+        const auto line = incident_.source_lines.find(frame);
+        if (line != incident_.source_lines.end())
+            text += fmt::format("            {}\n", end_of(printable(line->second), page_width - 12));
+    }
+    return text;
+}
+
+std::string Page::timer(const PendingTimer& timer, std::size_t number) const {
+    const auto line = [](std::string_view text) {
+        constexpr std::size_t indent = 6;
+        return fmt::format("    {}\n", wrapped(text, indent, page_width));
     };
-    line("pending", expiry_text(timer));
-    line("timer", address_text(timer.timer));
-    line("callback", address_text(timer.callback));
-    line("owned by", joined(timer.owned_by));
-    if (timer.armed)
-        line("armed",
-             fmt::format("{} before the free by {} on CPU {}, from {} context",
-                         duration_text(timer.armed->age), task_text(timer.armed->comm, timer.armed->pid),
-                         timer.armed->cpu, name_of(timer.armed->context)));
-    else
-        line("armed", "before disarmd watched");
-    line("cause", std::string(name_of(timer.cause)));
+    auto text = title(fmt::format("#{} {} {}", number, name_of(timer.kind), printable(timer.symbol)));
+    const auto cause = name_of(timer.cause);
+    const auto why = line(fmt::format("{}: {}", cause, explain(timer)));
+    const auto behind = why.find(cause) + cause.size();
+    text += "    " + styled(cause, fmt::emphasis::bold) + why.substr(behind);
+    text += line(fmt::format("{}; owned by {}", expiry_text(timer), joined(timer.owned_by)));
+    text +=
+        line(fmt::format("timer {}, callback {}", address_text(timer.timer), address_text(timer.callback)));
+    if (timer.armed) {
+        const auto& arm = *timer.armed;
+        text += line(fmt::format("armed {} before the free by {} on CPU {}, from {} context{}",
+                                 duration_text(arm.age), task_text(arm.comm, arm.pid), arm.cpu,
+                                 name_of(arm.context), arm.stack.empty() ? "" : ":"));
+        if (arm.stack_age)
+            text += line(
+                fmt::format("(the stack is of an arm {} before the free)", duration_text(*arm.stack_age)));
+        text += stack(arm.stack);
+    } else {
+        text += line("armed before disarmd watched");
+    }
+    if (timer.deleted) {
+        const auto& deleted = *timer.deleted;
+        if (deleted.api.empty())
+            return text + line(fmt::format("deleted {} before the free", duration_text(deleted.age)));
+        const auto found = deleted.found == DeleteFound::unknown
+                               ? std::string()
+                               : fmt::format(", which found it {}", name_of(deleted.found));
+        text += line(fmt::format("deleted {} before the free by {} with {}(){}{}", duration_text(deleted.age),
+                                 task_text(deleted.comm, deleted.pid), printable(deleted.api), found,
+                                 deleted.stack.empty() ? "" : ":"));
+        text += stack(deleted.stack);
+    }
+    return text;
+}
+
+std::string Page::timers(const Unload& unload) const {
+    std::string text;
+    std::size_t number = 0;
+    for (const auto& pending : unload.pending) {
+        if (++number <= timers_in_full)
+            text += timer(pending, number);
+        else
+            text +=
+                (number == timers_in_full + 1 ? "\n  " : "  ") +
+                wrapped(fmt::format("#{} {} {}, {}, {}", number, name_of(pending.kind),
+                                    printable(pending.symbol), expiry_text(pending), name_of(pending.cause)),
+                        4, page_width) +
+                '\n';
+    }
+    if (unload.pending_count > unload.pending.size())
+        text += fmt::format("\n  and {} more\n", unload.pending_count - unload.pending.size());
+    return text;
+}
+
+std::string Page::text() const {
+    const auto& unload = incident_.unload;
+    auto page = first_line(unload);
+    const bool whole = unload.verdict != Verdict::clean && unload.outcome != Outcome::not_unloaded;
+    if (whole)
+        page += '\n' + facts(incident_);
+    else if (unload.outcome != Outcome::not_unloaded)
+        page += fmt::format("  {}\n", by_whom(unload));
+    for (const auto& reason : unload.why_inconclusive)
+        page += fmt::format("  because {}\n", wrapped(printable(reason), 10, page_width));
+    if (whole)
+        page += timeline(unload);
+    page += timers(unload);
+    if (!unload.advice.empty()) {
+        page += title("to mend it");
+        page += fmt::format("    {}\n", wrapped(unload.advice, 4, page_width));
+    }
     return page;
+}
+
+// Of what is pending the first thing that happens.
+std::string first_expiry_text(const Unload& unload) {
+    const PendingTimer* first = nullptr;
+    for (const auto& timer : unload.pending) {
+        if (timer.cause == Cause::callback_running)
+            return "its callback is running";
+        if (timer.expires_in && (first == nullptr || *timer.expires_in < *first->expires_in))
+            first = &timer;
+    }
+    if (first == nullptr)
+        return "";
+    return fmt::format("{} fires in {}", unload.pending_count == 1 ? "it" : "the first",
+                       duration_text(*first->expires_in));
+}
+
+std::string cut(std::string line) {
+    constexpr std::string_view mark = "...";
+    if (line.size() > log_line_limit) {
+        line.resize(log_line_limit - mark.size());
+        line += mark;
+    }
+    return line;
+}
+
+std::string log_headline(const Incident& incident) {
+    const auto& unload = incident.unload;
+    auto line = fmt::format("{}: {}", label(unload), headline(unload));
+    if (unload.outcome == Outcome::not_unloaded)
+        return line;
+    if (unload.verdict == Verdict::leak)
+        line += fmt::format(" ({})", causes_text(unload));
+    line += "; " + by_whom(unload);
+    if (const auto expiry = first_expiry_text(unload); !expiry.empty())
+        line += "; " + expiry;
+    if (unload.verdict != Verdict::clean)
+        line += fmt::format("; incident {}", incident.id);
+    for (const auto& reason : unload.why_inconclusive)
+        line += fmt::format("; {}", printable(reason));
+    if (!unload.advice.empty())
+        line += fmt::format("; to mend it: {}", unload.advice);
+    return line;
+}
+
+std::string log_line(const PendingTimer& timer, const Unload& unload, std::size_t number) {
+    auto line = fmt::format("{}: {} {}/{}: {} {} at {}, {}, {}", label(unload), printable(unload.module),
+                            number, unload.pending_count, name_of(timer.kind), printable(timer.symbol),
+                            address_text(timer.timer), expiry_text(timer), name_of(timer.cause));
+    if (timer.cause == Cause::rearmed_after_delete)
+        line += fmt::format(" by {}", explain(timer.rearmer));
+    if (timer.armed)
+        line += fmt::format(", armed {} before by {} from {} context", duration_text(timer.armed->age),
+                            task_text(timer.armed->comm, timer.armed->pid), name_of(timer.armed->context));
+    return line;
 }
 
 } // namespace
 
-std::string to_page(const Unload& unload) {
-    std::string page = fmt::format("{}: {}\n", label(unload), headline(unload));
-    if (unload.outcome != Outcome::not_unloaded)
-        page += fmt::format("  {}\n", by_whom(unload));
-    for (const auto& reason : unload.why_inconclusive)
-        page += fmt::format("  because {}\n", printable(reason));
-    for (const auto& timer : unload.pending)
-        page += page_of(timer);
-    if (unload.pending_count > unload.pending.size())
-        page += fmt::format("\n  and {} more\n", unload.pending_count - unload.pending.size());
-    if (!unload.advice.empty())
-        page += fmt::format("\n  to mend it: {}\n", unload.advice);
-    return page;
+std::string causes_text(const Unload& unload) {
+    std::vector<std::string_view> causes;
+    for (const auto& timer : unload.pending) {
+        if (std::ranges::find(causes, name_of(timer.cause)) == causes.end())
+            causes.push_back(name_of(timer.cause));
+    }
+    return fmt::format("{}", fmt::join(causes, ", "));
 }
 
-std::string to_summary(const Unload& unload) {
-    std::string line = fmt::format("{}: {}", label(unload), headline(unload));
-    std::size_t told = 0;
-    const std::string ending = unload.outcome == Outcome::not_unloaded ? "" : "; " + by_whom(unload);
+std::string to_page(const Incident& incident, Colour colour) {
+    return Page(incident, colour).text();
+}
+
+std::vector<std::string> to_log(const Incident& incident) {
+    const auto& unload = incident.unload;
+    std::vector<std::string> lines{cut(log_headline(incident))};
     for (const auto& timer : unload.pending) {
-        const auto text = fmt::format("{}{}", told == 0 ? ": " : "; ", timer_text(timer));
-        constexpr std::size_t room_for_more = 32;
-        if (line.size() + text.size() + ending.size() + room_for_more > summary_limit)
+        if (lines.size() > log_timers_max)
             break;
-        line += text;
-        ++told;
+        lines.push_back(cut(log_line(timer, unload, lines.size())));
     }
-    if (told < unload.pending_count)
-        line += fmt::format("; and {} more", unload.pending_count - told);
-    for (const auto& reason : unload.why_inconclusive)
-        line += fmt::format("; {}", printable(reason));
-    line += ending;
-    line.resize(std::min(line.size(), summary_limit));
-    return line;
+    if (const auto told = lines.size() - 1; told < unload.pending_count)
+        lines.push_back(fmt::format("{}: {}: and {}", label(unload), printable(unload.module),
+                                    count_text(unload.pending_count - told, "more timer")));
+    return lines;
 }
 
 std::string to_table(const std::vector<ModuleTimers>& inventory) {

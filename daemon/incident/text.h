@@ -4,18 +4,25 @@
 #include <string>
 #include <vector>
 
+#include "incident/incident.h"
 #include "state/inventory.h"
-#include "verdict/unload.h"
 
 namespace disarmd {
 
-// The unload as a person reads it: the verdict in the first line, then each timer.
-// Names are escaped (printable()). Ends with a newline. Pure.
-std::string to_page(const Unload& unload);
+// The incident as a person reads it: the verdict in the first line, what happened when, each timer,
+// and the mend. No line is longer than 80 columns, but for names that are. Names are escaped
+// (printable()). Ends with a newline. Pure.
+enum class Colour { never, ansi };
+std::string to_page(const Incident& incident, Colour colour);
 
-// The unload in one line without a newline, of at most this many bytes: for logs.
-inline constexpr std::size_t summary_limit = 900;
-std::string to_summary(const Unload& unload);
+// The same for logs, in lines without a newline and of at most this many bytes: one that is enough
+// to act on, then one for each timer, of which no more than that are told.
+inline constexpr std::size_t log_line_limit = 900;
+inline constexpr std::size_t log_timers_max = 8;
+std::vector<std::string> to_log(const Incident& incident);
+
+// Why its timers were left, each cause once, by commas. Pure.
+std::string causes_text(const Unload& unload);
 
 // The armed timers as a table; only the orphans, with what is known of no other timer.
 // Both end with a newline. Pure.

@@ -131,8 +131,8 @@ Result<KernelLayout> locate_running_kernel(const KernelBtf& btf, const std::set<
     if (!layout)
         return layout;
     for (const auto& function : functions) {
-        if (symbols->find(function))
-            layout->functions.insert(function);
+        if (const auto address = symbols->find(function))
+            layout->functions.emplace(function, *address);
     }
     return layout;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -34,7 +35,7 @@ struct KernelLayout {
     std::uint64_t kprobes_all_disarmed = 0;
     bool has_timer_shutdown_sync = false; // the API a mend should name; older kernels lack it
 
-    std::set<std::string> functions; // of those asked for, the ones that this kernel has
+    std::map<std::string, std::uint64_t> functions; // of those asked for, the ones that this kernel has
 
     // What can't be found, each with what that costs.
     std::vector<std::string> missing;

@@ -28,7 +28,7 @@ struct HookPlan {
     HookRole role;
     // Ways to see it, best first. A way may take several programs.
     std::vector<std::vector<Program>> ways;
-    bool sees_arms = false;
+    enum class Sees { other, arms, deletes } sees = Sees::other;
 };
 
 // arch/*/include/asm/syscall_wrapper.h
@@ -41,19 +41,46 @@ const std::vector<std::string> init_module{"do_init_module"};
 const std::vector<std::string> add_family{"add_timer", "add_timer_on", "add_timer_local", "add_timer_global"};
 const std::vector<std::string> mod_family{"mod_timer", "mod_timer_pending", "timer_reduce"};
 // 6.2 (9a5a30568697) renamed del_timer(), and stable kernels followed; 6.15 the rest.
-const std::vector<std::string> delete_family{"del_timer",
-                                             "del_timer_sync",
-                                             "timer_delete",
-                                             "timer_delete_sync",
-                                             "try_to_del_timer_sync",
-                                             "timer_shutdown",
-                                             "timer_delete_sync_try",
-                                             "timer_shutdown_sync"};
+const std::vector<std::string> timer_delete{"timer_delete", "del_timer"};
+const std::vector<std::string> timer_delete_sync{"timer_delete_sync", "del_timer_sync"};
+const std::vector<std::string> rarer_deletes{"try_to_del_timer_sync", "timer_delete_sync_try",
+                                             "timer_shutdown", "timer_shutdown_sync"};
+const std::vector<std::string> hrtimer_cancel{"hrtimer_cancel"};
+const std::vector<std::string> hrtimer_try_to_cancel{"hrtimer_try_to_cancel"};
+// 6.10 (86898fa6b8cd) added those that disable.
+const std::vector<std::string> work_cancel{"cancel_delayed_work", "cancel_delayed_work_sync",
+                                           "disable_delayed_work", "disable_delayed_work_sync"};
+const std::vector<std::string> kthread_work_cancel{"kthread_cancel_delayed_work_sync"};
+// Not hooked, as they call what is; a stack may name them.
+const std::vector<std::string> alarm_cancel{"alarm_cancel", "alarm_try_to_cancel"};
+
+std::vector<std::string> joined(std::initializer_list<std::vector<std::string>> lists) {
+    std::vector<std::string> all;
+    for (const auto& list : lists)
+        all.insert(all.end(), list.begin(), list.end());
+    return all;
+}
 
 std::vector<HookPlan> tracepoint_plans() {
     return {
+        {"calls that delete timers",
+         HookRole::detail,
+         {{{"on_timer_delete_call", fentry, timer_delete},
+           {"on_timer_delete_sync_call", fentry, timer_delete_sync},
+           {"kprobe_delete_timer", kprobe, rarer_deletes, true}},
+          {{"kprobe_delete_timer", kprobe, joined({timer_delete, timer_delete_sync, rarer_deletes}), true}}},
+         HookPlan::Sees::deletes},
+        {"calls that delete hrtimers",
+         HookRole::detail,
+         {{{"on_hrtimer_cancel_call", fentry, hrtimer_cancel},
+           {"on_hrtimer_try_to_cancel_call", fentry, hrtimer_try_to_cancel}},
+          {{"kprobe_delete_hrtimer", kprobe, joined({hrtimer_cancel, hrtimer_try_to_cancel}), true}}},
+         HookPlan::Sees::deletes},
         {"disarms of timers", HookRole::tracking, {{{"on_timer_cancel", btf_tracepoint, {"timer_cancel"}}}}},
-        {"arms of timers", HookRole::tracking, {{{"on_timer_start", btf_tracepoint, {"timer_start"}}}}, true},
+        {"arms of timers",
+         HookRole::tracking,
+         {{{"on_timer_start", btf_tracepoint, {"timer_start"}}}},
+         HookPlan::Sees::arms},
         {"callbacks having returned",
          HookRole::detail,
          {{{"on_timer_expire_exit", btf_tracepoint, {"timer_expire_exit"}}}}},
@@ -66,7 +93,7 @@ std::vector<HookPlan> tracepoint_plans() {
         {"arms of hrtimers",
          HookRole::tracking,
          {{{"on_hrtimer_start", btf_tracepoint, {"hrtimer_start"}}}},
-         true},
+         HookPlan::Sees::arms},
         {"hrtimer callbacks having returned",
          HookRole::detail,
          {{{"on_hrtimer_expire_exit", btf_tracepoint, {"hrtimer_expire_exit"}}}}},
@@ -78,13 +105,26 @@ std::vector<HookPlan> tracepoint_plans() {
 
 std::vector<HookPlan> kprobe_plans() {
     return {
-        {"disarms of timers", HookRole::detail, {{{"kprobe_delete_timer", kprobe, delete_family, true}}}},
-        {"arms of timers", HookRole::tracking, {{{"kprobe_add_timer", kprobe, add_family, true}}}, true},
+        {"disarms of timers",
+         HookRole::detail,
+         {{{"kprobe_delete_timer", kprobe, joined({timer_delete, timer_delete_sync, rarer_deletes}), true}}},
+         HookPlan::Sees::deletes},
+        {"calls that delete hrtimers",
+         HookRole::detail,
+         {{{"kprobe_delete_hrtimer", kprobe, joined({hrtimer_cancel, hrtimer_try_to_cancel}), true}}},
+         HookPlan::Sees::deletes},
+        {"arms of timers",
+         HookRole::tracking,
+         {{{"kprobe_add_timer", kprobe, add_family, true}}},
+         HookPlan::Sees::arms},
         {"arms of timers while a module is freed",
          HookRole::tracking,
          {{{"raw_timer_start", raw_tracepoint, {"timer_start"}}}},
-         true},
-        {"re-arms of timers", HookRole::tracking, {{{"kprobe_mod_timer", kprobe, mod_family, true}}}, true},
+         HookPlan::Sees::arms},
+        {"re-arms of timers",
+         HookRole::tracking,
+         {{{"kprobe_mod_timer", kprobe, mod_family, true}}},
+         HookPlan::Sees::arms},
         {"callbacks having returned",
          HookRole::detail,
          {{{"raw_timer_expire_exit", raw_tracepoint, {"timer_expire_exit"}}}}},
@@ -97,7 +137,7 @@ std::vector<HookPlan> kprobe_plans() {
         {"arms of hrtimers",
          HookRole::tracking,
          {{{"raw_hrtimer_start", raw_tracepoint, {"hrtimer_start"}}}},
-         true},
+         HookPlan::Sees::arms},
         {"hrtimer callbacks having returned",
          HookRole::detail,
          {{{"raw_hrtimer_expire_exit", raw_tracepoint, {"hrtimer_expire_exit"}}}}},
@@ -139,6 +179,14 @@ std::vector<HookPlan> module_plans(Backend backend) {
             {{"on_module_memory_free_unrolled", fentry, memory_free, false, Loop::lacking}});
     }
     return {
+        {"calls that delete delayed works",
+         HookRole::detail,
+         {{{"kprobe_delete_delayed_work", kprobe, work_cancel, true}}},
+         HookPlan::Sees::deletes},
+        {"calls that delete kthread_delayed_works",
+         HookRole::detail,
+         {{{"kprobe_delete_kthread_delayed_work", kprobe, kthread_work_cancel, true}}},
+         HookPlan::Sees::deletes},
         {"moves of timers off a dead CPU", HookRole::detail,
          ways({{{"on_timers_migrate_exit", fexit, {"timers_dead_cpu"}},
                 {"on_timers_migrate", fentry, {"timers_dead_cpu"}}}},
@@ -212,7 +260,8 @@ bool is_for(const Program& program, const KernelOffer& offer) {
 HookChoice choose(const HookPlan& plan, const KernelOffer& offer, const std::set<std::string>& refused) {
     HookChoice choice;
     choice.role = plan.role;
-    choice.sees_arms = plan.sees_arms;
+    choice.sees_arms = plan.sees == HookPlan::Sees::arms;
+    choice.sees_deletes = plan.sees == HookPlan::Sees::deletes;
     choice.hook.purpose = plan.purpose;
     choice.hook.loses = name_of(plan.role);
     const auto record = [&](const Program& program, const std::vector<std::string>& places,
@@ -305,6 +354,15 @@ std::set<std::string> targets_of(bool events) {
 }
 
 } // namespace
+
+const std::set<std::string>& deleting_functions() {
+    static const std::set<std::string> functions = [] {
+        const auto all = joined({timer_delete, timer_delete_sync, rarer_deletes, hrtimer_cancel,
+                                 hrtimer_try_to_cancel, alarm_cancel, work_cancel, kthread_work_cancel});
+        return std::set(all.begin(), all.end());
+    }();
+    return functions;
+}
 
 std::set<std::string> hook_functions() {
     return targets_of(false);

@@ -47,6 +47,7 @@ struct ChosenProgram {
 struct HookChoice {
     HookRole role;
     bool sees_arms = false;              // what it misses may hide a timer
+    bool sees_deletes = false;           // what it misses may hide a cause
     std::vector<ChosenProgram> programs; // empty: this kernel has no place for it
     Hook hook;                           // attached is not decided yet
 };
@@ -64,6 +65,9 @@ struct KernelOffer {
 // that were refused when they were attached are passed over. Pure.
 std::vector<HookChoice> choose_hooks(Backend backend, const KernelOffer& offer,
                                      const std::set<std::string>& refused);
+
+// The functions that delete timers, of all kinds and kernels, for those who call them.
+const std::set<std::string>& deleting_functions();
 
 // Every function, and every tracepoint, that choose_hooks() may ask for.
 std::set<std::string> hook_functions();

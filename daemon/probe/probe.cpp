@@ -3,11 +3,15 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <deque>
+#include <elf.h>
+#include <future>
 #include <map>
 #include <numeric>
 #include <optional>
 #include <set>
+#include <span>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -17,7 +21,9 @@
 
 #include "base/clock.h"
 #include "disarmd.skel.h"
-#include "kernel/symbols.h"
+#include "kernel/host.h"
+#include "kernel/symbol_table.h"
+#include "verdict/decode.h"
 
 namespace disarmd {
 
@@ -65,6 +71,17 @@ Result<void> for_each_element(const bpf_map* map, Visit&& visit) {
     return {};
 }
 
+// A module's symbol table, as far as it has arrived.
+struct CopiedSymbols {
+    std::size_t symbols = 0;
+    std::vector<std::byte> table;
+};
+// Of modules that were freed without a verdict that names them.
+constexpr std::size_t copied_symbols_kept = 64;
+
+// Tasks that are unloading a module, or did lately.
+constexpr std::size_t unloaders_kept = 64;
+
 // How often the kernel had not run a program that sees arms because one was running already.
 struct MissedRuns {
     std::uint64_t at_ns = 0; // CLOCK_MONOTONIC, when that had been read
@@ -76,23 +93,27 @@ struct MissedRuns {
 // Enough to hold one from before each free that is judged at once.
 constexpr std::size_t missed_runs_kept = 64;
 
-// Names of what the kernel programs had none for: callbacks of the core and of other modules.
-std::map<std::uint64_t, std::string> name_others(const std::vector<abi::unload_record>& records) {
-    std::vector<std::uint64_t> unnamed;
-    for (const auto& record : records) {
-        for (std::size_t i = 0; i < record.pending_count && i < std::size(record.pending); ++i) {
-            if (record.pending[i].symbol[0] == '\0')
-                unnamed.push_back(record.pending[i].callback);
-        }
-    }
-    if (unnamed.empty())
-        return {};
-    auto names = name_addresses(unnamed);
-    if (!names) {
-        spdlog::warn("{}", names.error().text());
-        return {};
-    }
-    return *names;
+// Programs that know by themselves which function they are on.
+const std::map<std::string, abi::deleting_function> deleting_programs{
+    {"on_timer_delete_call", abi::DELETING_TIMER},
+    {"on_timer_delete_sync_call", abi::DELETING_TIMER_SYNC},
+    {"on_hrtimer_cancel_call", abi::DELETING_HRTIMER},
+    {"on_hrtimer_try_to_cancel_call", abi::DELETING_HRTIMER_TRY}};
+
+using Part = SymbolTable::Part;
+
+// Without those that can't be read: addresses are told instead.
+std::map<Part, SymbolTable> symbols_of(const std::set<Part>& parts) {
+    auto tables = SymbolTable::read(parts);
+    if (tables)
+        return std::move(*tables);
+    spdlog::warn("{}", tables.error().text());
+    return {};
+}
+
+std::optional<Symbol> find_in(const std::map<Part, SymbolTable>& tables, Part part, std::uint64_t address) {
+    const auto table = tables.find(part);
+    return table == tables.end() ? std::nullopt : table->second.find(address);
 }
 
 struct FreeSkeleton {
@@ -119,6 +140,11 @@ struct Probe::State {
     std::unique_ptr<disarmd_bpf, FreeSkeleton> skeleton;
     std::vector<std::unique_ptr<bpf_link, FreeLink>> links;
     std::unique_ptr<ring_buffer, FreeRing> ring;
+    std::map<std::uint64_t, CopiedSymbols> copied;       // by key, as of abi::symbol_piece
+    std::map<std::uint64_t, SymbolTable> init_functions; // of modules that are loaded, by loaded_ns
+    // But modules'; the programs' own frames are in most stacks. Being read, maybe.
+    std::shared_future<std::map<Part, SymbolTable>> symbols;
+    std::deque<std::pair<std::uint32_t, Task>> unloaders; // by pid, oldest first
     std::vector<HookChoice> choices;
     std::vector<Hook> hooks;                 // of the choices, in their order
     std::deque<MissedRuns> missed_runs;      // oldest first
@@ -136,8 +162,66 @@ struct Probe::State {
         if (size < sizeof(abi::notification))
             return 0;
         const auto* note = static_cast<const abi::notification*>(data);
+        if (note->kind == abi::NOTIFY_UNLOAD_BEGINS)
+            state->keep_task(note->pid);
         if (note->kind == abi::NOTIFY_MODULE_LOADED)
             state->loaded_modules.emplace_back(note->module, ::strnlen(note->module, sizeof(note->module)));
+        return 0;
+    }
+
+    void keep_task(std::uint32_t pid) {
+        std::erase_if(unloaders, [&](const auto& kept) { return kept.first == pid; });
+        auto task = read_task(pid);
+        if (!task)
+            return;
+        if (unloaders.size() >= unloaders_kept)
+            unloaders.pop_front();
+        unloaders.emplace_back(pid, std::move(*task));
+    }
+
+    // Of the task that freed the module. One that unloads was read when it began, so that nothing has to
+    // wait for it now.
+    std::vector<std::string> command_of(const abi::unload_record& record) {
+        if (record.init_failed != 0)
+            keep_task(record.pid);
+        const auto task = std::ranges::find(unloaders, record.pid, &decltype(unloaders)::value_type::first);
+        if (task == unloaders.end() || task->second.comm != text_of(record.comm))
+            return {};
+        return task->second.command;
+    }
+
+    // If the key is that of a load: of its table the functions of the init section are enough.
+    void keep_init_functions(std::uint64_t loaded_ns) {
+        // One that can't be read now is read again with the next: its table stays whole till then.
+        (void)for_each_element<std::uint64_t, abi::module_instance>(
+            skeleton->maps.modules, [&](std::uint64_t, const abi::module_instance& instance) {
+                if (instance.loaded_ns != loaded_ns || !copied.contains(loaded_ns))
+                    return;
+                const auto& whole = copied.at(loaded_ns);
+                const auto& init = instance.memory.init_text;
+                init_functions.insert_or_assign(
+                    loaded_ns, SymbolTable::of_module(text_of(instance.name), whole.table, whole.symbols)
+                                   .within(init.start, init.size));
+                copied.erase(loaded_ns);
+            });
+        while (copied.size() > copied_symbols_kept)
+            copied.erase(copied.begin());
+    }
+
+    static int on_symbol_piece(void* context, void* data, std::size_t size) {
+        auto* state = static_cast<State*>(context);
+        if (size < sizeof(abi::symbol_piece))
+            return 0;
+        const auto* piece = static_cast<const abi::symbol_piece*>(data);
+        auto& copied = state->copied[piece->key];
+        // One that was lost takes what comes behind it along.
+        if (piece->at != copied.table.size() || piece->bytes > sizeof(piece->data))
+            return 0;
+        copied.symbols = piece->symbols;
+        const auto bytes = std::as_bytes(std::span(piece->data).first(piece->bytes));
+        copied.table.insert(copied.table.end(), bytes.begin(), bytes.end());
+        if (piece->last != 0 && piece->at >= piece->symbols * sizeof(Elf64_Sym))
+            state->keep_init_functions(piece->key);
         return 0;
     }
 
@@ -150,7 +234,7 @@ struct Probe::State {
         bpf_program* each = nullptr;
         bpf_object__for_each_program(each, skeleton->obj) {
             bpf_program__set_autoattach(each, false);
-            bpf_program__set_autoload(each, each == skeleton->progs.survey);
+            bpf_program__set_autoload(each, each == skeleton->progs.survey || each == skeleton->progs.hold);
         }
         for (const auto& choice : choices) {
             for (const auto& chosen : choice.programs) {
@@ -158,6 +242,9 @@ struct Probe::State {
                 if (chosen.method == HookMethod::fentry || chosen.method == HookMethod::fexit)
                     bpf_program__set_attach_target(program(chosen.program), 0,
                                                    chosen.targets.front().c_str());
+                if (const auto own = deleting_programs.find(chosen.program); own != deleting_programs.end())
+                    skeleton->rodata->deleting_functions[own->second] =
+                        layout.functions.at(chosen.targets.front());
             }
         }
     }
@@ -189,7 +276,7 @@ struct Probe::State {
         const auto& maps = skeleton->maps;
         bpf_map__set_max_entries(maps.armed_timers, settings.armed_timers);
         bpf_map__set_max_entries(maps.unloads, settings.unloads);
-        for (bpf_map* const per_cpu : {maps.running_callbacks, maps.recent_arms, maps.percpu_areas})
+        for (bpf_map* const per_cpu : {maps.cpus, maps.recent_arms, maps.percpu_areas})
             bpf_map__set_max_entries(per_cpu, layout.possible_cpus);
         bpf_map__set_max_entries(maps.reported_untracked, layout.possible_cpus * untracked_per_cpu);
         choose();
@@ -201,6 +288,10 @@ struct Probe::State {
         ring.reset(ring_buffer__new(bpf_map__fd(maps.notifications), State::on_notification, this, nullptr));
         if (!ring)
             return fail(Error::from_errno("opening the notification ring buffer"));
+        if (const int err =
+                ring_buffer__add(ring.get(), bpf_map__fd(maps.symbol_pieces), State::on_symbol_piece, this);
+            err != 0)
+            return fail(Error::from_libbpf(err, "opening the ring buffer of symbols"));
         return {};
     }
 
@@ -223,6 +314,50 @@ struct Probe::State {
             }
         }
         return {};
+    }
+
+    // Without any, until somebody began to read them.
+    const std::map<Part, SymbolTable>& wait_for_symbols() const {
+        static const std::map<Part, SymbolTable> none;
+        return symbols.valid() ? symbols.get() : none;
+    }
+
+    // For as long as the record and this live. Other modules' symbols it reads when it is asked.
+    CodeNames names_for(const abi::unload_record& record) {
+        const auto module = text_of(record.module);
+        const auto table_of = [&](std::uint64_t key) {
+            const auto found = copied.find(key);
+            return found == copied.end()
+                       ? SymbolTable{}
+                       : SymbolTable::of_module(module, found->second.table, found->second.symbols);
+        };
+        const auto own = std::make_shared<SymbolTable>(table_of(record.id));
+        const auto kept = init_functions.find(record.loaded_ns);
+        const auto init = std::make_shared<SymbolTable>(
+            kept != init_functions.end() ? kept->second : table_of(record.loaded_ns));
+        const auto others = std::make_shared<std::optional<std::map<Part, SymbolTable>>>();
+        const auto twice = std::make_shared<bool>(false);
+        const auto afterwards = [this, &record, own, others, twice](std::uint64_t address) {
+            if (is_in_module(record, address))
+                return own->find(address);
+            if (address < layout.modules_floor)
+                return find_in(wait_for_symbols(), Part::core, address);
+            if (auto found = find_in(wait_for_symbols(), Part::programs, address))
+                return found;
+            if (!*others)
+                *others = symbols_of({Part::modules});
+            auto found = find_in(**others, Part::modules, address);
+            if (found || *twice)
+                return found;
+            // A module that goes while the list is read takes some of the next one's functions along.
+            *twice = true;
+            *others = symbols_of({Part::modules});
+            return find_in(**others, Part::modules, address);
+        };
+        return {[&record, init, afterwards](std::uint64_t address) {
+                    return is_in_init(record, address) ? init->find(address) : afterwards(address);
+                },
+                afterwards};
     }
 
     // Distances between per-CPU areas are multiples of it; see in_percpu() in bpf/report.h.
@@ -248,8 +383,11 @@ Probe::~Probe() = default;
 
 Result<Probe> Probe::load(const KernelLayout& layout, const KernelBtf& btf, const ProbeSettings& settings) {
     libbpf_set_print(log_libbpf);
+    std::set<std::string> functions;
+    for (const auto& function : layout.functions)
+        functions.insert(function.first);
     KernelOffer offer{btf.tracepoints_among(hook_tracepoints()), btf.functions_among(hook_functions()),
-                      layout.functions,
+                      std::move(functions),
                       libbpf_probe_bpf_helper(BPF_PROG_TYPE_KPROBE, BPF_FUNC_loop, nullptr) == 1};
     auto state = std::make_unique<State>(layout, settings, std::move(offer));
 
@@ -286,6 +424,7 @@ void Probe::detach() {
 
 Result<void> Probe::attach() {
     bool tracking_whole = true;
+    bool deletes_whole = true;
     for (std::size_t i = 0; i < state_->choices.size(); ++i) {
         const auto& choice = state_->choices[i];
         auto& hook = state_->hooks[i];
@@ -318,9 +457,12 @@ Result<void> Probe::attach() {
                 {ENOTSUP, fmt::format("{} can't be watched: {}", hook.purpose, attached.error().text())});
         if (choice.role == HookRole::tracking)
             tracking_whole = false;
+        if (choice.sees_deletes)
+            deletes_whole = false;
     }
     state_->skeleton->bss->tracking_attached = tracking_whole ? 1 : 0;
-    state_->skeleton->bss->watching = 1;
+    state_->skeleton->bss->deletes_attached = deletes_whole ? 1 : 0;
+    state_->skeleton->bss->watching_ns = monotonic_ns();
     return {};
 }
 
@@ -332,6 +474,22 @@ Result<void> Probe::watch() {
     if (auto missed = note_missed_runs(); !missed)
         return fail(missed.error());
     return {};
+}
+
+void Probe::begin_to_read_symbols() {
+    state_->symbols = std::async(std::launch::async, [] { return symbols_of({Part::core, Part::programs}); });
+}
+
+void Probe::rehearse() const {
+    auto record = std::make_unique<abi::unload_record>();
+    record->memory.ranges[0] = {state_->layout.modules_floor, 1};
+    record->pending_count = 1;
+    auto& pending = record->pending[0];
+    pending.armed_ns = pending.deleted_ns = 1;
+    pending.evidence.arm_stack_ns = pending.evidence.deleted_ns = 1;
+    pending.evidence.arm_frames = pending.evidence.delete_frames = 1;
+    pending.evidence.arm_stack[0] = pending.evidence.delete_stack[0] = state_->layout.delayed_work_timer_fn;
+    static_cast<void>(judge(*record, take_coverage(0), state_->names_for(*record)));
 }
 
 Result<std::uint32_t> Probe::survey() {
@@ -417,7 +575,11 @@ Coverage Probe::take_coverage(std::uint64_t missed) const {
     coverage.backend = backend();
     coverage.tick = tick();
     coverage.has_timer_shutdown_sync = state_->layout.has_timer_shutdown_sync;
+    for (std::size_t i = 0; i < coverage.losses.size(); ++i)
+        coverage.losses.at(i) = losses(static_cast<abi::loss>(i));
     coverage.missed_runs = missed;
+    coverage.deleting_functions = deleting_functions();
+    coverage.modules_floor = state_->layout.modules_floor;
     for (std::size_t i = 0; i < state_->choices.size(); ++i) {
         if (!state_->hooks[i].attached && state_->choices[i].role == HookRole::tracking)
             coverage.unattached_hooks.push_back(
@@ -427,18 +589,19 @@ Coverage Probe::take_coverage(std::uint64_t missed) const {
 }
 
 Result<void> Probe::consume(const std::function<void(const std::string&)>& on_load,
-                            const std::function<void(Unload)>& on_unload) {
+                            const std::function<void(Unload)>& on_unload,
+                            const std::function<void()>& on_leak) {
     if (const int err = ring_buffer__consume(state_->ring.get()); err < 0)
         return fail(Error::from_libbpf(err, "reading notifications"));
-    for (const auto& module : std::exchange(state_->loaded_modules, {}))
-        on_load(module);
-
     const bpf_map* const map = state_->skeleton->maps.unloads;
     std::vector<abi::unload_record> records;
     auto read = for_each_element<std::uint64_t, abi::unload_record>(
         map, [&](std::uint64_t, const abi::unload_record& record) {
-            if (record.complete != 0)
-                records.push_back(record);
+            if (record.complete == 0)
+                return;
+            if (on_leak && record.verdict == abi::VERDICT_LEAK)
+                on_leak();
+            records.push_back(record);
         });
     if (!read)
         return fail(read.error());
@@ -447,19 +610,41 @@ Result<void> Probe::consume(const std::function<void(const std::string&)>& on_lo
     const auto missed = note_missed_runs();
     if (!missed)
         return fail(missed.error());
+    // A record is complete only after its module's symbols are in their ring.
+    if (const int err = ring_buffer__consume(state_->ring.get()); err < 0)
+        return fail(Error::from_libbpf(err, "reading symbols"));
+    for (const auto& module : std::exchange(state_->loaded_modules, {}))
+        on_load(module);
     if (records.empty())
         return {};
     std::ranges::sort(records, {}, &abi::unload_record::id);
     auto coverage = take_coverage(*missed);
-    const auto names = name_others(records);
     for (const auto& record : records) {
         coverage.missed_since_load = missed_since(record.loaded_ns);
         coverage.missed_lately = missed_since(record.freed_ns);
-        on_unload(judge(record, coverage, names));
+        auto unload = judge(record, coverage, state_->names_for(record));
+        unload.command = state_->command_of(record);
+        on_unload(std::move(unload));
+        for (const auto key : {record.id, record.loaded_ns}) {
+            state_->copied.erase(key);
+            state_->init_functions.erase(key);
+        }
         if (bpf_map_delete_elem(bpf_map__fd(map), &record.id) != 0)
             return fail(Error::from_errno("taking an unload record"));
     }
     return {};
+}
+
+Result<void> Probe::hold_frees() {
+    LIBBPF_OPTS(bpf_test_run_opts, options);
+    if (const int err = bpf_prog_test_run_opts(bpf_program__fd(state_->skeleton->progs.hold), &options);
+        err != 0)
+        return fail(Error::from_libbpf(err, "holding the free of a module"));
+    return {};
+}
+
+void Probe::keep_holding(std::uint64_t until_ns) {
+    std::atomic_ref(state_->skeleton->bss->hold_until_ns).store(until_ns);
 }
 
 Result<std::vector<ArmedTimer>> Probe::armed_timers() const {

@@ -40,6 +40,12 @@ public:
     // survey that stayed incomplete, is told by every verdict that it could have spoiled.
     Result<void> watch();
 
+    // After watch(): reads, in a thread of its own, how code is called that is in no module. What is
+    // judged without that tells addresses; what is judged meanwhile waits for it.
+    void begin_to_read_symbols();
+    // Waits for that, and judges an unload that never was: the first real one is then not the first.
+    void rehearse() const;
+
     // Makes the modules that are loaded and the timers that are armed known to
     // modules() and armed_timers(); attaches nothing. Returns why some timers may have
     // escaped at every attempt, as bits of abi::verdict_gap; 0: none has.
@@ -54,9 +60,18 @@ public:
     // Readable when consume() has something to do.
     [[nodiscard]] int wake_fd() const;
     // Calls on_load with the name of each module that was loaded since, then on_unload
-    // with each unload that was judged since, oldest first; each is handed out once.
+    // with each unload that was judged since, oldest first; each is handed out once. For each of these
+    // that is a leak on_leak is called before anything else is done, as the module's memory may be about
+    // to go.
     Result<void> consume(const std::function<void(const std::string& module)>& on_load,
-                         const std::function<void(Unload)>& on_unload);
+                         const std::function<void(Unload)>& on_unload,
+                         const std::function<void()>& on_leak = {});
+
+    // A free can't end before this does, unless it was close to its end when this began: not before the
+    // time (CLOCK_MONOTONIC) that keep_holding() was given last, 0 for at once. Keeps the calling thread's
+    // CPU busy. Any thread may call these two.
+    Result<void> hold_frees();
+    void keep_holding(std::uint64_t until_ns);
 
     Result<std::vector<ArmedTimer>> armed_timers() const;
     Result<std::vector<LoadedModule>> modules() const;

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sinks/json_file.h"
 
-#include <chrono>
-
 #include <fcntl.h>
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -24,12 +21,6 @@ Result<UniqueFd> open_for_append(const std::string& path) {
     return fd;
 }
 
-std::string now_text() {
-    const auto now = std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
-    const auto ms = now.time_since_epoch().count() % 1000;
-    return fmt::format("{:%FT%T}.{:03}Z", fmt::gmtime(std::chrono::system_clock::to_time_t(now)), ms);
-}
-
 } // namespace
 
 Result<std::unique_ptr<JsonFileSink>> JsonFileSink::open(const std::string& path, Content content) {
@@ -38,14 +29,12 @@ Result<std::unique_ptr<JsonFileSink>> JsonFileSink::open(const std::string& path
     return std::unique_ptr<JsonFileSink>(new JsonFileSink(path, content));
 }
 
-Result<void> JsonFileSink::write(const Unload& unload) {
+Result<void> JsonFileSink::write(const Incident& incident) {
     auto fd = open_for_append(path_);
     if (!fd)
         return fail(fd.error());
-    auto json = to_json(unload);
-    json["time"] = now_text();
     // One write: lines of several processes never mix (O_APPEND).
-    const auto line = to_line(json) + '\n';
+    const auto line = to_line(to_json(incident)) + '\n';
     const auto written = ::write(fd->get(), line.data(), line.size());
     if (written < 0)
         return fail(Error::from_errno(fmt::format("writing to {}", path_)));

@@ -19,10 +19,10 @@ public:
     [[nodiscard]] std::string_view name() const override {
         return content_ == Content::incidents ? "json_file" : "unloads_file";
     }
-    [[nodiscard]] bool takes(const Unload& unload) const override {
-        return content_ == Content::every_unload || Sink::takes(unload);
+    [[nodiscard]] bool takes(const Incident& incident) const override {
+        return content_ == Content::every_unload || Sink::takes(incident);
     }
-    Result<void> write(const Unload& unload) override;
+    Result<void> write(const Incident& incident) override;
 
 private:
     JsonFileSink(std::string path, Content content) : path_(std::move(path)), content_(content) {}

@@ -33,13 +33,20 @@ Result<std::unique_ptr<KmsgSink>> KmsgSink::open(const std::string& path) {
     return std::unique_ptr<KmsgSink>(new KmsgSink(path));
 }
 
-Result<void> KmsgSink::write(const Unload& unload) {
-    auto fd = open_log(path_);
-    if (!fd)
-        return fail(fd.error());
-    const auto line = fmt::format("<{}>disarmd: {}\n", priority_of(unload), to_summary(unload));
-    if (::write(fd->get(), line.data(), line.size()) < 0)
-        return fail(Error::from_errno("writing to the kernel's log"));
+Result<void> KmsgSink::prepare() {
+    static_cast<void>(to_log(specimen()));
+    return {};
+}
+
+Result<void> KmsgSink::write(const Incident& incident) {
+    for (const auto& text : to_log(incident)) {
+        auto fd = open_log(path_);
+        if (!fd)
+            return fail(fd.error());
+        const auto line = fmt::format("<{}>disarmd: {}\n", priority_of(incident.unload), text);
+        if (::write(fd->get(), line.data(), line.size()) < 0)
+            return fail(Error::from_errno("writing to the kernel's log"));
+    }
     return {};
 }
 

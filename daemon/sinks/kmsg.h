@@ -7,15 +7,17 @@
 
 namespace disarmd {
 
-// One line per incident in the kernel's own log, which a crash dump preserves. The
-// device is opened anew each time: the kernel limits the rate of each open file
-// (printk.devkmsg, include/linux/printk.h) and drops what exceeds it without a word.
+// The lines of to_log() in the kernel's own log, which a crash dump preserves. The device is opened
+// anew for each: the kernel limits the rate of each open file (printk.devkmsg,
+// include/linux/printk.h) and drops what exceeds it without a word.
 class KmsgSink : public Sink {
 public:
     static Result<std::unique_ptr<KmsgSink>> open(const std::string& path = "/dev/kmsg");
 
     [[nodiscard]] std::string_view name() const override { return "kmsg"; }
-    Result<void> write(const Unload& unload) override;
+    [[nodiscard]] bool is_immediate() const override { return true; }
+    Result<void> prepare() override;
+    Result<void> write(const Incident& incident) override;
 
 private:
     explicit KmsgSink(std::string path) : path_(std::move(path)) {}

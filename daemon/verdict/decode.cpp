@@ -44,6 +44,19 @@ ArmContext context_of(std::uint8_t context) {
     }
 }
 
+DeleteFound delete_found_of(std::uint8_t found) {
+    switch (found) {
+    case abi::DELETE_FOUND_ARMED:
+        return DeleteFound::armed;
+    case abi::DELETE_FOUND_NOT_ARMED:
+        return DeleteFound::not_armed;
+    case abi::DELETE_FOUND_RUNNING:
+        return DeleteFound::callback_running;
+    default:
+        return DeleteFound::unknown;
+    }
+}
+
 namespace {
 
 std::chrono::nanoseconds from_jiffies(std::uint64_t expires, std::uint64_t jiffies,
@@ -66,6 +79,16 @@ std::chrono::nanoseconds from_ktime(std::uint64_t expires, std::uint64_t now_ns)
 }
 
 } // namespace
+
+std::string taints_text(std::uint64_t bits) {
+    constexpr std::string_view letters = "PFSRMBUDAWCIOELKXTNJ"; // kernel/panic.c, taint_flags
+    std::string text;
+    for (std::size_t number = 0; number < 64; ++number) {
+        if ((bits >> number & 1U) != 0)
+            text += number < letters.size() ? letters[number] : '?';
+    }
+    return text;
+}
 
 std::optional<std::chrono::nanoseconds> time_to_expiry(TimerKind kind, std::uint64_t expires,
                                                        const KernelClocks& clocks) {

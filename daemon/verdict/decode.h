@@ -19,6 +19,11 @@ namespace disarmd {
 TimerKind kind_of(std::uint8_t kind);
 ArmContext context_of(std::uint8_t context);
 std::vector<Owner> owners_of(std::uint8_t bits);
+DeleteFound delete_found_of(std::uint8_t found);
+
+// The letters of a module's taints, by number as in Documentation/admin-guide/tainted-kernels.rst;
+// '?' for one that is newer than this.
+std::string taints_text(std::uint64_t bits);
 
 // The kernel's clocks at one moment.
 struct KernelClocks {

@@ -24,6 +24,10 @@ constexpr std::array loss_texts{
              "a timer, or what is behind it, could not be read while it was armed"},
     LossText{abi::LOSS_READ, "read", "kernel memory could not be read; the verdicts tell where it mattered"},
     LossText{abi::LOSS_TASK_MAP, "task_map", "the begin of an unload or of an init could not be stored"},
+    LossText{abi::LOSS_DELETE, "delete",
+             "a delete of a timer could not be stored; its cause may not be told"},
+    LossText{abi::LOSS_SYMBOLS, "symbols",
+             "a freed module's symbols could not be copied; addresses are told instead"},
 };
 
 constexpr bool in_the_order_of_the_abi() {

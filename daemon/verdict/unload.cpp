@@ -99,4 +99,36 @@ std::string_view name_of(Cause cause) {
     std::abort();
 }
 
+std::string_view name_of(Rearmer rearmer) {
+    switch (rearmer) {
+    case Rearmer::unknown:
+        return "unknown";
+    case Rearmer::callback:
+        return "callback";
+    case Rearmer::softirq:
+        return "softirq";
+    case Rearmer::hardirq:
+        return "hardirq";
+    case Rearmer::thread:
+        return "thread";
+    case Rearmer::unloader:
+        return "unloader";
+    }
+    std::abort();
+}
+
+std::string_view name_of(DeleteFound found) {
+    switch (found) {
+    case DeleteFound::unknown:
+        return "unknown";
+    case DeleteFound::armed:
+        return "armed";
+    case DeleteFound::not_armed:
+        return "not-armed";
+    case DeleteFound::callback_running:
+        return "callback-running";
+    }
+    std::abort();
+}
+
 } // namespace disarmd

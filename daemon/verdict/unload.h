@@ -22,6 +22,13 @@ enum class Outcome { freed, init_failed, not_unloaded };
 // Why a timer was left; unknown until there is evidence.
 enum class Cause { unknown, never_deleted, rearmed_after_delete, failed_rollback, callback_running };
 
+// Who armed a timer after it was deleted: its own callback, another softirq, a hard interrupt, another
+// task, or the one that unloads.
+enum class Rearmer { unknown, callback, softirq, hardirq, thread, unloader };
+
+// What a call that deletes a timer found.
+enum class DeleteFound { unknown, armed, not_armed, callback_running };
+
 // Behind the timer stands a work function: that is then the callback which is told.
 constexpr bool has_work(TimerKind kind) {
     return kind == TimerKind::delayed_work || kind == TimerKind::kthread_delayed_work;
@@ -35,6 +42,8 @@ std::string_view name_of(Source source);
 std::string_view name_of(Verdict verdict);
 std::string_view name_of(Outcome outcome);
 std::string_view name_of(Cause cause);
+std::string_view name_of(Rearmer rearmer);
+std::string_view name_of(DeleteFound found);
 
 // The last arm of a timer, seen as it happened.
 struct Arm {
@@ -43,6 +52,21 @@ struct Arm {
     std::string comm;
     std::uint32_t cpu = 0;
     ArmContext context = ArmContext::unknown;
+    std::vector<std::string> stack; // innermost first; empty where none was taken
+    // The stack is not of this arm but of an earlier one, that long before the free.
+    std::optional<std::chrono::nanoseconds> stack_age;
+};
+
+// The last call of a function that deletes the timer. Of one long before the free no more may be
+// known than when it was.
+struct Delete {
+    std::chrono::nanoseconds age{}; // before the free
+    std::string api;                // the function's name; empty: not known, and nothing below is
+    std::uint32_t pid = 0;
+    std::string comm;
+    std::uint32_t cpu = 0;
+    ArmContext context = ArmContext::unknown;
+    DeleteFound found = DeleteFound::unknown;
     std::vector<std::string> stack; // innermost first; empty where none was taken
 };
 
@@ -54,26 +78,56 @@ struct PendingTimer {
     std::string symbol;         // "function [module]", or the address where it has no name
     std::vector<Owner> owned_by;
     Cause cause = Cause::unknown;
+    Rearmer rearmer = Rearmer::unknown;
     // Nothing where the callback was running already, or the length of a jiffy, which
     // all but hrtimers and alarms need, is not known. Never negative: a timer that is due has 0.
     std::optional<std::chrono::nanoseconds> expires_in;
     std::optional<Arm> armed; // nothing: it was armed before anyone watched
+    std::optional<Delete> deleted;
+};
+
+// Where a part of a module lay.
+struct MemoryRange {
+    std::uint64_t start = 0;
+    std::uint64_t size = 0; // bytes
+
+    bool operator==(const MemoryRange&) const = default;
+};
+
+// Which module it was, and which load of it: what is gone with it.
+struct ModuleIdentity {
+    std::string version;    // MODULE_VERSION(); empty: it had none
+    std::string srcversion; // modpost's sum of its sources; empty: it had none
+    std::string taints;     // letters as in /sys/module/MODULE/taint; empty: none
+    std::vector<MemoryRange> ranges;
+    std::optional<MemoryRange> init_section;            // where it was while the module was loaded
+    std::optional<std::chrono::nanoseconds> loaded_age; // before the free; nothing: nobody watched yet
+};
+
+// A kind of failure of the kernel programs' and how often it was met since they were loaded.
+struct Loss {
+    std::string_view name; // name_of_loss()
+    std::uint64_t count = 0;
 };
 
 // One module's end, judged. Strings hold the kernel's bytes, unescaped.
 struct Unload {
     std::string module;
+    ModuleIdentity identity;
+    std::uint64_t freed_ns = 0; // CLOCK_MONOTONIC; 0: it was not freed
     Outcome outcome = Outcome::not_unloaded;
     Verdict verdict = Verdict::inconclusive;
     std::string backend;
     std::vector<Source> sources; // of a leak: that found any of it; else: that could look
     std::uint64_t lost_events = 0;
+    std::vector<Loss> losses;                  // those that there were
     std::vector<std::string> why_inconclusive; // empty unless that is the verdict
     std::vector<PendingTimer> pending;         // the first of pending_count
     std::size_t pending_count = 0;
     std::uint32_t pid = 0; // of the task that unloaded it, or whose load failed
     std::string comm;
-    std::optional<std::chrono::nanoseconds> duration; // from delete_module(2) to the free, if seen
+    std::vector<std::string> command; // the words that task was started with; empty: not known
+    std::optional<std::chrono::nanoseconds> duration; // from delete_module(2), or the init that failed, on
     std::string advice;                               // empty unless there is something to mend
 };
 

@@ -22,7 +22,11 @@ namespace disarmd::abi
 /* MODULE_NAME_LEN (include/linux/module.h): 64 - sizeof(unsigned long), the NUL included. */
 #define DISARMD_MODULE_NAME_LEN 56
 #define DISARMD_COMM_LEN	16
-#define DISARMD_SYMBOL_LEN	128
+/* What MODULE_VERSION() and modpost give a module, cut to that, the NUL included. */
+#define DISARMD_VERSION_LEN    64
+#define DISARMD_SRCVERSION_LEN 32
+/* Frames of one stack that are kept. */
+#define DISARMD_STACK_DEPTH 20
 /* What one verdict keeps of its progress in its record, in words. */
 #define DISARMD_SCRATCH_WORDS 24
 /* Two layouts up to 6.3, MOD_MEM_NUM_TYPES (7) from 6.4. */
@@ -141,7 +145,9 @@ enum loss {
 		4,	   /* a timer, or what is behind it, could not be read while it was armed */
 	LOSS_READ = 5,	   /* other kernel memory could not be read; the verdict's gaps tell */
 	LOSS_TASK_MAP = 6, /* the begin of an unload or of an init could not be stored */
-	LOSS_MAX = 7,
+	LOSS_DELETE = 7,   /* a delete could not be stored: causes can't be told */
+	LOSS_SYMBOLS = 8,  /* there was no room for a freed module's symbol table */
+	LOSS_MAX = 9,
 };
 
 struct memory_range {
@@ -175,7 +181,8 @@ DISARMD_ASSERT_SIZE(struct module_instance, 240);
 struct tracked_timer {
 	__u64 callback; /* of a delayed_work: its work function; of an alarm: the alarm's */
 	__u64 expires;
-	__u64 armed_ns; /* 0: found armed by the start-up scan */
+	__u64 armed_ns;	  /* 0: found armed by the start-up scan */
+	__u64 deleted_ns; /* the last call of a function that deletes it; 0: none was seen */
 	__u64 reported; /* id of the last unload record that names it; 0: none since the last arm */
 	__u32 armed_pid;
 	__u32 armed_cpu;
@@ -187,7 +194,45 @@ struct tracked_timer {
 	__u8 rearmed;	    /* 1: armed since, as before: whose it is can't be told */
 	__u8 reserved[3];
 };
-DISARMD_ASSERT_SIZE(struct tracked_timer, 64);
+DISARMD_ASSERT_SIZE(struct tracked_timer, 72);
+
+/* Functions that delete timers and have a program of their own each. */
+enum deleting_function {
+	DELETING_TIMER = 0,	  /* timer_delete() */
+	DELETING_TIMER_SYNC = 1,  /* timer_delete_sync() */
+	DELETING_HRTIMER = 2,	  /* hrtimer_cancel() */
+	DELETING_HRTIMER_TRY = 3, /* hrtimer_try_to_cancel() */
+	DELETING_FUNCTION_MAX = 4,
+};
+
+/* What a call that deletes a timer finds. */
+enum delete_found {
+	DELETE_FOUND_UNKNOWN = 0, /* nobody looked */
+	DELETE_FOUND_ARMED = 1,
+	DELETE_FOUND_NOT_ARMED = 2,
+	DELETE_FOUND_RUNNING = 3, /* not armed, as its callback was being executed */
+};
+
+/*
+ * Who armed a timer, and who deleted it, at more length than can be kept of every one.
+ * Stacks are addresses in code, innermost first; the first ones may be those of whoever took them.
+ */
+struct timer_evidence {
+	__u64 arm_stack_ns; /* of the arm that the stack is of; 0: none was taken */
+	__u64 arm_stack[DISARMD_STACK_DEPTH];
+	__u64 deleted_ns; /* as in struct tracked_timer; another value there: it is older */
+	__u64 deleted_by; /* an address in the function that was called to delete it */
+	__u32 deleted_pid;
+	__u32 deleted_cpu;
+	char deleted_comm[DISARMD_COMM_LEN];
+	__u8 deleted_context; /* enum arm_context */
+	__u8 deleted_found;   /* enum delete_found */
+	__u8 arm_frames;
+	__u8 delete_frames; /* 0: none was taken */
+	__u8 reserved[4];
+	__u64 delete_stack[DISARMD_STACK_DEPTH];
+};
+DISARMD_ASSERT_SIZE(struct timer_evidence, 56 + 2 * 8 * DISARMD_STACK_DEPTH);
 
 /* A timer that was pending when its module was freed. */
 struct pending_timer {
@@ -204,15 +249,16 @@ struct pending_timer {
 	__u8 state;    /* enum pending_state */
 	__u8 sources;  /* bits of enum evidence_source */
 	__u8 reserved[3];
-	char symbol[DISARMD_SYMBOL_LEN]; /* the callback's, if it is the freed module's own */
+	__u64 deleted_ns; /* as in struct tracked_timer */
+	struct timer_evidence evidence;
 };
-DISARMD_ASSERT_SIZE(struct pending_timer, 192);
+DISARMD_ASSERT_SIZE(struct pending_timer, 72 + sizeof(struct timer_evidence));
 
 /* One module being freed. Key in the map of unloads: id. */
 struct unload_record {
 	__u64 id; /* freed_ns, made unique */
 	__u64 freed_ns;
-	__u64 begun_ns; /* delete_module entered; 0: not seen, or the free follows a failed init */
+	__u64 begun_ns; /* delete_module, or the init that failed, was entered; 0: not seen */
 	__u64 loaded_ns;
 	__u64 live_ns;
 	__u64 jiffies;	       /* at freed_ns */
@@ -223,26 +269,45 @@ struct unload_record {
 	__u32 verdict;	     /* enum unload_verdict */
 	__u32 gaps;	     /* bits of enum verdict_gap */
 	__u32 pending_count; /* may exceed DISARMD_PENDING_MAX */
-	__u32 init_failed;   /* 1: freed because its init function failed */
+	__u16 init_failed;   /* 1: freed because its init function failed */
+	__u16 deletes_whole; /* 1: no delete since begun_ns was missed */
+	__u64 taints;	     /* bits by number as in /proc/sys/kernel/tainted */
 	struct module_memory memory;
 	char comm[DISARMD_COMM_LEN];
 	char module[DISARMD_MODULE_NAME_LEN];
+	char version[DISARMD_VERSION_LEN]; /* empty: it has none; so with the next */
+	char srcversion[DISARMD_SRCVERSION_LEN];
 	struct pending_timer pending[DISARMD_PENDING_MAX];
 	__u64 scratch[DISARMD_SCRATCH_WORDS]; /* the kernel programs' own */
 };
-DISARMD_ASSERT_SIZE(struct unload_record,
-		    320 + 192 * DISARMD_PENDING_MAX + 8 * DISARMD_SCRATCH_WORDS);
+DISARMD_ASSERT_SIZE(struct unload_record, 424 + sizeof(struct pending_timer) * DISARMD_PENDING_MAX +
+						  8 * DISARMD_SCRATCH_WORDS);
+
+/*
+ * A piece of a module's symbol table, in a ring of their own and in their order: the
+ * symbols (Elf64_Sym), then their names, and maybe something behind them.
+ */
+#define DISARMD_SYMBOL_PIECE 4096
+struct symbol_piece {
+	__u64 key;     /* freed with timers pending: id of its record; being loaded: loaded_ns */
+	__u32 symbols; /* that the table has */
+	__u32 at;    /* of the first byte, from the table's begin; names begin behind all symbols */
+	__u32 bytes; /* that are valid */
+	__u32 last;  /* 1: nothing follows */
+	__u8 data[DISARMD_SYMBOL_PIECE];
+};
+DISARMD_ASSERT_SIZE(struct symbol_piece, 24 + DISARMD_SYMBOL_PIECE);
 
 enum notification_kind {
 	NOTIFY_MODULE_LOADED = 0,
 	NOTIFY_UNLOAD = 1,
-	NOTIFY_UNLOAD_BEGINS = 2, /* of which module is not known yet */
+	NOTIFY_UNLOAD_BEGINS = 2, /* by the task pid; of which module is not known yet */
 };
 
 /* A wake-up. It says that a map holds something new, and repeats none of it. */
 struct notification {
 	__u32 kind;
-	__u32 reserved;
+	__u32 pid; /* whose doing it is */
 	char module[DISARMD_MODULE_NAME_LEN];
 };
 DISARMD_ASSERT_SIZE(struct notification, 64);

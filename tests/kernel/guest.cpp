@@ -9,9 +9,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <gtest/gtest.h>
-#include <spawn.h>
-#include <sys/wait.h>
 #include <unistd.h>
+
+#include "process.h"
 
 namespace disarmd::tests {
 
@@ -48,22 +48,6 @@ private:
     std::string path_;
 };
 
-int run_process(std::vector<std::string> words) {
-    std::vector<char*> argv;
-    for (auto& word : words)
-        argv.push_back(word.data());
-    argv.push_back(nullptr);
-    pid_t pid = 0;
-    if (::posix_spawn(&pid, argv.front(), nullptr, nullptr, argv.data(), environ) != 0)
-        return harness_failed;
-    int status = 0;
-    while (::waitpid(pid, &status, 0) < 0) {
-        if (errno != EINTR)
-            return harness_failed;
-    }
-    return WIFEXITED(status) ? WEXITSTATUS(status) : harness_failed;
-}
-
 } // namespace
 
 GuestResult run_guest(const GuestOptions& options, const std::string& commands) {
@@ -84,7 +68,7 @@ GuestResult run_guest(const GuestOptions& options, const std::string& commands) 
     words.push_back(read_file(DISARMD_GUEST_PRELUDE) + "\n" + commands);
 
     GuestResult result;
-    result.status = run_process(words);
+    result.status = run_process(words).value_or(harness_failed);
     result.console = read_file(folder.file("console"));
     EXPECT_NE(result.status, harness_failed) << "the test VM itself failed";
     EXPECT_NE(result.status, harness_timed_out) << "the guest timed out\n" << result.console;

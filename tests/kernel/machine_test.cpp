@@ -19,7 +19,7 @@ class Machine : public testing::TestWithParam<std::string> {};
 
 // Leaks of each kind that the guest survives, and their clean twins.
 constexpr const char* leaky_and_clean = R"sh(
-    for module in timer_alloc dwork_alloc hrtimer_alloc rearm_tasklet; do
+    for module in timer_alloc dwork_alloc hrtimer_alloc rearm_interrupt; do
         insmod /modules/zoo_$module.ko delay_ms=60 end=delete; unload zoo_$module
         insmod /modules/zoo_$module.ko delay_ms=60 end=expire; unload zoo_$module
     done

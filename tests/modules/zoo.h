@@ -24,6 +24,9 @@
 #include <linux/timer.h>
 #include <linux/workqueue.h>
 
+/* With it goes a sum of the sources (srcversion). */
+MODULE_VERSION("1.0");
+
 /* Renamed in 6.16. */
 #ifndef timer_container_of
 #define timer_container_of(var, timer, field) from_timer(var, timer, field)

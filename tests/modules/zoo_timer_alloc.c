@@ -8,6 +8,10 @@ static unsigned int count = 1;
 module_param(count, uint, 0444);
 MODULE_PARM_DESC(count, "how many timers, each in an object of its own (default 1, at most 20000)");
 
+static bool hold_exit;
+module_param(hold_exit, bool, 0600);
+MODULE_PARM_DESC(hold_exit, "exit waits until this is N again, for 20 s at most");
+
 struct zoo_object {
 	struct list_head link;
 	struct timer_list timer;
@@ -74,8 +78,11 @@ static void __exit zoo_timer_alloc_exit(void)
 {
 	bool fired = zoo_end == ZOO_EXPIRE && zoo_wait_fired(&all_fired, delay_ms + MSEC_PER_SEC);
 	struct zoo_object *object;
+	unsigned long deadline = jiffies + msecs_to_jiffies(ZOO_WAIT_MS);
 	unsigned int armed = 0;
 
+	while (READ_ONCE(hold_exit) && time_before(jiffies, deadline))
+		schedule_timeout_idle(1);
 	list_for_each_entry(object, &objects, link) {
 		if (zoo_end == ZOO_DELETE || (zoo_end == ZOO_EXPIRE && !fired))
 			timer_delete_sync(&object->timer);

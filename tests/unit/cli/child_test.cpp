@@ -22,24 +22,10 @@ namespace {
 using namespace std::chrono_literals;
 using testing::HasSubstr;
 
+using test::is_alive;
+using test::within;
+
 constexpr auto long_enough = 10s;
-
-bool within(std::chrono::milliseconds time, const std::function<bool()>& holds) {
-    const auto end = std::chrono::steady_clock::now() + time;
-    while (!holds()) {
-        if (std::chrono::steady_clock::now() > end)
-            return false;
-        std::this_thread::sleep_for(5ms);
-    }
-    return true;
-}
-
-bool is_alive(pid_t pid) {
-    // A zombie whose parent does not care is no process any more.
-    const auto stat = test::content_of("/proc/" + std::to_string(pid) + "/stat");
-    const auto name_end = stat.rfind(')');
-    return name_end != std::string::npos && stat.substr(name_end + 2, 1) != "Z";
-}
 
 // A shell script, run as COMMAND, with what it and its children have said to a file.
 struct Script {

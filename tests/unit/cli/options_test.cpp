@@ -120,6 +120,49 @@ TEST(ParseOptions, doctor_takes_json) {
     EXPECT_TRUE(parsed<DoctorOptions>({"doctor", "--json"}).json);
 }
 
+TEST(ParseOptions, incidents_alone_lists_what_the_service_has_recorded) {
+    const auto incidents = parsed<IncidentsOptions>({"incidents"});
+    EXPECT_EQ(incidents.id, std::nullopt);
+    EXPECT_EQ(incidents.module, std::nullopt);
+    EXPECT_EQ(incidents.ledger, std::nullopt);
+    EXPECT_EQ(incidents.config, std::nullopt);
+    EXPECT_FALSE(incidents.json);
+}
+
+TEST(ParseOptions, incidents_takes_an_id_or_a_module_and_a_ledger_or_a_configuration) {
+    const auto one = parsed<IncidentsOptions>({"incidents", "0123", "--json", "--ledger", "l.db"});
+    EXPECT_THAT(one.id, Optional(std::string("0123")));
+    EXPECT_TRUE(one.json);
+    EXPECT_THAT(one.ledger, Optional(std::string("l.db")));
+    EXPECT_EQ(one.config, std::nullopt);
+    const auto some = parsed<IncidentsOptions>({"incidents", "--module", "my-driver", "--config", "c.toml"});
+    EXPECT_THAT(some.module, Optional(std::string("my_driver")));
+    EXPECT_EQ(some.id, std::nullopt);
+    EXPECT_THAT(some.config, Optional(std::string("c.toml")));
+    EXPECT_EQ(some.ledger, std::nullopt);
+}
+
+TEST(ParseOptions, incidents_takes_nothing_that_excludes_another) {
+    for (const Arguments& arguments : {Arguments{"incidents", "0123", "--module", "m"},
+                                       {"incidents", "--module", "m", "0123"},
+                                       {"incidents", "--ledger", "l", "--config", "c"},
+                                       {"incidents", "--config", "c", "--ledger", "l"}}) {
+        EXPECT_THAT(error_of(arguments), HasSubstr("excludes"));
+        EXPECT_THAT(error_of(arguments), EndsWith("(see disarmd --help)"));
+    }
+    for (const Arguments& arguments : {Arguments{"incidents", "0123", "4567"},
+                                       {"incidents", "--timeout", "5"},
+                                       {"incidents", "--orphans"},
+                                       {"incidents", "--module"},
+                                       {"incidents", "--probe-backend", "kprobe"}})
+        EXPECT_THAT(error_of(arguments), EndsWith("(see disarmd --help)"));
+    EXPECT_EQ(error_of({"--probe-backend", "kprobe", "incidents"}),
+              "--probe-backend goes with every command but incidents (see disarmd --help)");
+    EXPECT_EQ(error_of({"--config", "c", "incidents"}), "--config goes with run only (see disarmd --help)");
+    EXPECT_EQ(error_of({"incidents", "--", "x"}),
+              "-- COMMAND goes with --watch-unload only (see disarmd --help)");
+}
+
 TEST(ParseOptions, verbose_is_every_commands) {
     for (const Arguments& arguments :
          {Arguments{"-v"}, {"--verbose"}, {"-v", "list"}, {"--verbose", "--watch-unload", "m"}}) {
@@ -213,7 +256,7 @@ TEST(ParseOptions, watch_unloads_options_want_it) {
 }
 
 TEST(ParseOptions, watch_unload_goes_with_no_subcommand) {
-    for (const std::string command : {"run", "list", "doctor"})
+    for (const std::string command : {"run", "list", "incidents", "doctor"})
         EXPECT_EQ(error_of({"--watch-unload", "m", command}),
                   "--watch-unload goes with no subcommand (see disarmd --help)");
 }
@@ -271,8 +314,8 @@ TEST(ParseOptions, help_tells_the_exit_codes) {
 TEST(ParseOptions, help_names_every_command_and_option) {
     const auto text = parsed<PrintOptions>({"--help"}).text;
     for (const std::string word :
-         {"run", "list", "doctor", "--watch-unload", "--timeout", "--json", "--config", "--verbose",
-          "--version", "--help", "--probe-backend", "--orphans"})
+         {"run", "list", "incidents", "doctor", "--ledger", "--module", "--watch-unload", "--timeout",
+          "--json", "--config", "--verbose", "--version", "--help", "--probe-backend", "--orphans"})
         EXPECT_THAT(text, HasSubstr(word));
 }
 
@@ -326,6 +369,7 @@ TEST_P(BadModuleName, is_refused_with_a_reason_everywhere) {
     EXPECT_EQ(name.error().text(), GetParam().error);
     EXPECT_EQ(error_of({"--watch-unload", GetParam().name}), GetParam().error);
     EXPECT_EQ(error_of({"list", "--module", GetParam().name}), GetParam().error);
+    EXPECT_EQ(error_of({"incidents", "--module", GetParam().name}), GetParam().error);
 }
 
 INSTANTIATE_TEST_SUITE_P(

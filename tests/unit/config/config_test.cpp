@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/config.h"
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <ostream>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -18,10 +20,19 @@ using testing::Optional;
 using testing::StartsWith;
 
 TEST(ParseConfig, of_nothing_has_the_defaults) {
-    for (const std::string_view text : {"", "\n\n", "# a comment\n", "[sinks]\n", "[limits]\n"}) {
+    for (const std::string_view text :
+         {"", "\n\n", "# a comment\n", "[sinks]\n", "[limits]\n", "[ledger]\n[hooks]\n"}) {
         const auto config = parse_config(text, "c.toml");
         ASSERT_TRUE(config) << config.error().text();
         EXPECT_TRUE(config->sinks.kmsg) << text;
+        EXPECT_TRUE(config->sinks.journal) << text;
+        EXPECT_TRUE(config->sinks.ledger) << text;
+        EXPECT_TRUE(config->sinks.pmsg) << text;
+        EXPECT_EQ(config->sinks.ledger_path, "/var/lib/disarmd/ledger.db") << text;
+        EXPECT_EQ(config->sinks.ledger_retention.age, std::chrono::days(365)) << text;
+        EXPECT_EQ(config->sinks.ledger_retention.unloads, 10'000U) << text;
+        EXPECT_EQ(config->sinks.hooks_folder, "/etc/disarmd/hooks.d") << text;
+        EXPECT_EQ(config->sinks.hook_timeout, std::chrono::seconds(10)) << text;
         EXPECT_EQ(config->sinks.json_file, std::nullopt) << text;
         EXPECT_EQ(config->sinks.unloads_file, std::nullopt) << text;
         EXPECT_EQ(config->probe.backend, Backend::automatic) << text;
@@ -38,14 +49,32 @@ probe_backend = "kprobe"
 armed_timers = 1000
 unloads = 64
 scan_steps = 100_000
+[ledger]
+path = "/srv/ledger.db"
+keep_days = 30
+keep_unloads = 500
+[hooks]
+folder = "/srv/hooks.d"
+timeout_s = 90
 [sinks]
 kmsg = false
+journal = false
+ledger = false
+pmsg = false
 json_file = "/var/log/disarmd.json"
 unloads_file = "/var/log/unloads.json"
 )",
                                      "c.toml");
     ASSERT_TRUE(config) << config.error().text();
     EXPECT_FALSE(config->sinks.kmsg);
+    EXPECT_FALSE(config->sinks.journal);
+    EXPECT_FALSE(config->sinks.ledger);
+    EXPECT_FALSE(config->sinks.pmsg);
+    EXPECT_EQ(config->sinks.ledger_path, "/srv/ledger.db");
+    EXPECT_EQ(config->sinks.ledger_retention.age, std::chrono::days(30));
+    EXPECT_EQ(config->sinks.ledger_retention.unloads, 500U);
+    EXPECT_EQ(config->sinks.hooks_folder, "/srv/hooks.d");
+    EXPECT_EQ(config->sinks.hook_timeout, std::chrono::seconds(90));
     EXPECT_THAT(config->sinks.json_file, Optional(std::string("/var/log/disarmd.json")));
     EXPECT_THAT(config->sinks.unloads_file, Optional(std::string("/var/log/unloads.json")));
     EXPECT_EQ(config->probe.backend, Backend::kprobe);
@@ -108,6 +137,58 @@ INSTANTIATE_TEST_SUITE_P(keys, Limit,
                                          LimitCase{"unloads", &ProbeSettings::unloads, 1, 4096},
                                          LimitCase{"scan_steps", &ProbeSettings::scan_steps, 1, 8'388'608}));
 
+struct NumberCase {
+    std::string_view table;
+    std::string_view key;
+    std::int64_t most; // the least is 1
+    std::int64_t (*taken)(const Config& config);
+
+    friend void PrintTo(const NumberCase& value, std::ostream* out) { *out << value.key; }
+};
+
+class Number : public testing::TestWithParam<NumberCase> {};
+
+TEST_P(Number, is_taken_within_its_range_alone) {
+    const auto& number = GetParam();
+    const auto parse = [&](std::int64_t value) {
+        return parse_config(fmt::format("[{}]\n{} = {}\n", number.table, number.key, value), "c.toml");
+    };
+    for (const auto value : {std::int64_t{1}, std::int64_t{2}, number.most}) {
+        const auto config = parse(value);
+        ASSERT_TRUE(config) << config.error().text();
+        EXPECT_EQ(number.taken(*config), value);
+    }
+    for (const auto value : {std::int64_t{0}, std::int64_t{-1}, number.most + 1, INT64_MAX, INT64_MIN}) {
+        const auto config = parse(value);
+        ASSERT_FALSE(config) << value;
+        EXPECT_EQ(config.error().code(), EINVAL);
+        EXPECT_EQ(config.error().text(), fmt::format("c.toml:2: {}.{} must be a whole number from 1 to {}",
+                                                     number.table, number.key, number.most));
+    }
+    EXPECT_GE(number.taken(Config{}), 1) << "the default must be allowed too";
+    EXPECT_LE(number.taken(Config{}), number.most);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    keys, Number,
+    testing::Values(NumberCase{"ledger", "keep_days", 36'500,
+                               [](const Config& config) {
+                                   return std::int64_t{config.sinks.ledger_retention.age.count()};
+                               }},
+                    NumberCase{"ledger", "keep_unloads", 10'000'000,
+                               [](const Config& config) {
+                                   return static_cast<std::int64_t>(config.sinks.ledger_retention.unloads);
+                               }},
+                    NumberCase{"hooks", "timeout_s", 3600, [](const Config& config) {
+                                   return std::int64_t{config.sinks.hook_timeout.count()};
+                               }}));
+
+TEST(ParseConfig, an_empty_folder_of_hooks_is_none) {
+    const auto config = parse_config("hooks.folder = \"\"\n", "c.toml");
+    ASSERT_TRUE(config) << config.error().text();
+    EXPECT_EQ(config->sinks.hooks_folder, "");
+}
+
 TEST(ParseConfig, keeps_the_defaults_of_keys_that_are_not_given) {
     const auto config = parse_config("sinks.json_file = \"x\"\n", "c.toml");
     ASSERT_TRUE(config) << config.error().text();
@@ -145,6 +226,23 @@ INSTANTIATE_TEST_SUITE_P(
         RefusedCase{"[sinks]\njson_file = [\"a\"]\n", "c.toml:2: sinks.json_file must be a string"},
         RefusedCase{"\n\nsinks = 1\n", "c.toml:3: sinks must be a table: [sinks]"},
         RefusedCase{"[sinks]\nunloads_file = 1\n", "c.toml:2: sinks.unloads_file must be a string"},
+        RefusedCase{"[sinks]\njournal = 1\n", "c.toml:2: sinks.journal must be true or false"},
+        RefusedCase{"[sinks]\nledger = \"/x\"\n", "c.toml:2: sinks.ledger must be true or false"},
+        RefusedCase{"[sinks]\npmsg = 0\n", "c.toml:2: sinks.pmsg must be true or false"},
+        RefusedCase{"[sinks]\nledger_path = \"/x\"\n", "c.toml:2: unknown key sinks.ledger_path"},
+        RefusedCase{"[ledger]\npath = \"\"\n", "c.toml:2: ledger.path must be the path of a file"},
+        RefusedCase{"[ledger]\npath = 1\n", "c.toml:2: ledger.path must be the path of a file"},
+        RefusedCase{"[ledger]\nkeep_days = 1.5\n",
+                    "c.toml:2: ledger.keep_days must be a whole number from 1 to 36500"},
+        RefusedCase{"[ledger]\nkeep_unloads = \"all\"\n",
+                    "c.toml:2: ledger.keep_unloads must be a whole number from 1 to 10000000"},
+        RefusedCase{"[ledger]\nkeep = 1\n", "c.toml:2: unknown key ledger.keep"},
+        RefusedCase{"ledger = true\n", "c.toml:1: ledger must be a table: [ledger]"},
+        RefusedCase{"[hooks]\nfolder = false\n", "c.toml:2: hooks.folder must be a string"},
+        RefusedCase{"[hooks]\ntimeout_s = \"10\"\n",
+                    "c.toml:2: hooks.timeout_s must be a whole number from 1 to 3600"},
+        RefusedCase{"[hooks]\ntimeout = 1\n", "c.toml:2: unknown key hooks.timeout"},
+        RefusedCase{"[\"a\\nb\"]\n", "c.toml:1: unknown key a\\x0ab"},
         RefusedCase{"limits = 1\n", "c.toml:1: limits must be a table: [limits]"},
         RefusedCase{"\n[limits]\ntimers = 1\n", "c.toml:3: unknown key limits.timers"},
         RefusedCase{"[limits]\nunloads = 1.5\n",

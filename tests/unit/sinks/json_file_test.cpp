@@ -14,23 +14,16 @@ namespace disarmd {
 namespace {
 
 using testing::HasSubstr;
-using testing::MatchesRegex;
 
 constexpr auto incidents = JsonFileSink::Content::incidents;
 
-// The documents of a file, one a line; the time, which differs, is checked and taken out.
+// The documents of a file, one a line.
 std::vector<nlohmann::ordered_json> documents_in(const std::string& path) {
     const auto text = test::content_of(path);
     EXPECT_TRUE(text.empty() || text.ends_with('\n'));
     std::vector<nlohmann::ordered_json> documents;
-    for (const auto& line : test::lines_of(text)) {
-        auto document = nlohmann::ordered_json::parse(line);
-        EXPECT_THAT(
-            document.value("time", ""),
-            MatchesRegex("20[0-9]{2}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-6][0-9]\\.[0-9]{3}Z"));
-        document.erase("time");
-        documents.push_back(std::move(document));
-    }
+    for (const auto& line : test::lines_of(text))
+        documents.push_back(nlohmann::ordered_json::parse(line));
     return documents;
 }
 
@@ -41,21 +34,21 @@ TEST(JsonFileSink, writes_one_document_a_line) {
     ASSERT_TRUE(sink) << sink.error().text();
     EXPECT_EQ((*sink)->name(), "json_file");
     EXPECT_TRUE(std::filesystem::exists(path)) << "opening tries the file";
-    ASSERT_TRUE((*sink)->write(test::leaking_unload()));
-    ASSERT_TRUE((*sink)->write(test::inconclusive_unload()));
+    ASSERT_TRUE((*sink)->write(test::incident_of(test::leaking_unload())));
+    ASSERT_TRUE((*sink)->write(test::incident_of(test::inconclusive_unload())));
     const auto documents = documents_in(path);
     ASSERT_EQ(documents.size(), 2U);
-    EXPECT_EQ(documents[0], to_json(test::leaking_unload()));
-    EXPECT_EQ(documents[1], to_json(test::inconclusive_unload()));
+    EXPECT_EQ(documents[0], to_json(test::incident_of(test::leaking_unload())));
+    EXPECT_EQ(documents[1], to_json(test::incident_of(test::inconclusive_unload())));
 }
 
 TEST(JsonFileSink, of_incidents_leaves_out_what_was_clean) {
     const test::TemporaryFolder folder;
     const auto sink = JsonFileSink::open(folder.file("incidents.json"), incidents);
     ASSERT_TRUE(sink) << sink.error().text();
-    EXPECT_TRUE((*sink)->takes(test::leaking_unload()));
-    EXPECT_TRUE((*sink)->takes(test::inconclusive_unload()));
-    EXPECT_FALSE((*sink)->takes(test::clean_unload()));
+    EXPECT_TRUE((*sink)->takes(test::incident_of(test::leaking_unload())));
+    EXPECT_TRUE((*sink)->takes(test::incident_of(test::inconclusive_unload())));
+    EXPECT_FALSE((*sink)->takes(test::incident_of(test::clean_unload())));
 }
 
 TEST(JsonFileSink, of_every_unload_takes_all_verdicts_and_writes_the_same_documents) {
@@ -64,16 +57,17 @@ TEST(JsonFileSink, of_every_unload_takes_all_verdicts_and_writes_the_same_docume
     const auto sink = JsonFileSink::open(path, JsonFileSink::Content::every_unload);
     ASSERT_TRUE(sink) << sink.error().text();
     EXPECT_EQ((*sink)->name(), "unloads_file");
-    const std::vector<Unload> unloads{test::clean_unload(), test::leaking_unload(),
-                                      test::inconclusive_unload()};
-    for (const auto& unload : unloads) {
-        EXPECT_TRUE((*sink)->takes(unload));
-        ASSERT_TRUE((*sink)->write(unload));
+    const std::vector<Incident> written{test::incident_of(test::clean_unload()),
+                                        test::incident_of(test::leaking_unload()),
+                                        test::incident_of(test::inconclusive_unload())};
+    for (const auto& incident : written) {
+        EXPECT_TRUE((*sink)->takes(incident));
+        ASSERT_TRUE((*sink)->write(incident));
     }
     const auto documents = documents_in(path);
-    ASSERT_EQ(documents.size(), unloads.size());
-    for (std::size_t i = 0; i < unloads.size(); ++i)
-        EXPECT_EQ(documents[i], to_json(unloads[i]));
+    ASSERT_EQ(documents.size(), written.size());
+    for (std::size_t i = 0; i < written.size(); ++i)
+        EXPECT_EQ(documents[i], to_json(written[i]));
 }
 
 TEST(JsonFileSink, keeps_what_the_file_held) {
@@ -82,7 +76,7 @@ TEST(JsonFileSink, keeps_what_the_file_held) {
     for (int run = 0; run < 2; ++run) {
         auto sink = JsonFileSink::open(path, incidents);
         ASSERT_TRUE(sink) << sink.error().text();
-        ASSERT_TRUE((*sink)->write(test::leaking_unload()));
+        ASSERT_TRUE((*sink)->write(test::incident_of(test::leaking_unload())));
     }
     EXPECT_EQ(documents_in(path).size(), 2U);
 }
@@ -92,9 +86,9 @@ TEST(JsonFileSink, writes_to_a_new_file_after_the_old_one_was_rotated) {
     const auto path = folder.file("incidents.json");
     auto sink = JsonFileSink::open(path, incidents);
     ASSERT_TRUE(sink) << sink.error().text();
-    ASSERT_TRUE((*sink)->write(test::leaking_unload()));
+    ASSERT_TRUE((*sink)->write(test::incident_of(test::leaking_unload())));
     std::filesystem::rename(path, folder.file("incidents.json.1"));
-    ASSERT_TRUE((*sink)->write(test::inconclusive_unload()));
+    ASSERT_TRUE((*sink)->write(test::incident_of(test::inconclusive_unload())));
     const auto old_documents = documents_in(folder.file("incidents.json.1"));
     ASSERT_EQ(old_documents.size(), 1U);
     EXPECT_EQ(old_documents[0]["verdict"], "leak");
@@ -114,11 +108,11 @@ TEST(JsonFileSink, creates_a_file_that_others_cant_read) {
 
 TEST(JsonFileSink, a_line_stays_a_line_whatever_the_names) {
     const test::TemporaryFolder folder;
-    auto unload = test::leaking_unload();
-    unload.module = "m\n\xff";
+    auto incident = test::incident_of(test::leaking_unload());
+    incident.unload.module = "m\n\xff";
     auto sink = JsonFileSink::open(folder.file("incidents.json"), incidents);
     ASSERT_TRUE(sink) << sink.error().text();
-    ASSERT_TRUE((*sink)->write(unload));
+    ASSERT_TRUE((*sink)->write(incident));
     const auto documents = documents_in(folder.file("incidents.json"));
     ASSERT_EQ(documents.size(), 1U);
     EXPECT_EQ(documents[0]["module"], "m\n\xef\xbf\xbd");
@@ -140,7 +134,7 @@ TEST(JsonFileSink, says_so_when_the_folder_has_gone_since) {
     auto sink = JsonFileSink::open(path, incidents);
     ASSERT_TRUE(sink) << sink.error().text();
     std::filesystem::remove_all(folder.file("log"));
-    const auto written = (*sink)->write(test::leaking_unload());
+    const auto written = (*sink)->write(test::incident_of(test::leaking_unload()));
     ASSERT_FALSE(written);
     EXPECT_EQ(written.error().code(), ENOENT);
     EXPECT_THAT(written.error().text(), HasSubstr(path));
@@ -149,7 +143,7 @@ TEST(JsonFileSink, says_so_when_the_folder_has_gone_since) {
 TEST(JsonFileSink, says_so_when_the_device_is_full) {
     auto sink = JsonFileSink::open("/dev/full", incidents);
     ASSERT_TRUE(sink) << sink.error().text();
-    const auto written = (*sink)->write(test::leaking_unload());
+    const auto written = (*sink)->write(test::incident_of(test::leaking_unload()));
     ASSERT_FALSE(written);
     EXPECT_EQ(written.error().code(), ENOSPC);
     EXPECT_EQ(written.error().text(), "writing to /dev/full: No space left on device");

@@ -42,7 +42,7 @@ struct ApiCase {
 class AdvisedApi : public testing::TestWithParam<ApiCase> {};
 
 TEST_P(AdvisedApi, goes_into_the_exit_function) {
-    for (const auto cause : {Cause::unknown, Cause::never_deleted, Cause::rearmed_after_delete})
+    for (const auto cause : {Cause::unknown, Cause::never_deleted})
         EXPECT_EQ(advise(with({pending(GetParam().kind, cause)}), GetParam().has_timer_shutdown_sync),
                   "call " + GetParam().api +
                       " for m_cb [m] in the exit function, after everything that could arm it again")
@@ -60,6 +60,40 @@ TEST_P(AdvisedApi, waits_for_a_callback_that_is_running) {
         advise(with({pending(GetParam().kind, Cause::callback_running)}), GetParam().has_timer_shutdown_sync),
         "wait for m_cb [m] to return: delete it with " + GetParam().api +
             " instead of a delete that does not wait");
+}
+
+TEST_P(AdvisedApi, waits_for_a_callback_that_arms_it_again) {
+    auto timer = pending(GetParam().kind, Cause::rearmed_after_delete);
+    timer.rearmer = Rearmer::callback;
+    EXPECT_EQ(advise(with({timer}), GetParam().has_timer_shutdown_sync),
+              "delete m_cb [m] with " + GetParam().api +
+                  ", which waits for its callback: the delete did not, and the callback armed it again");
+    timer.deleted = Delete{};
+    timer.deleted->api = "timer_delete";
+    EXPECT_EQ(advise(with({timer}), GetParam().has_timer_shutdown_sync),
+              "delete m_cb [m] with " + GetParam().api +
+                  ", which waits for its callback: timer_delete() did not, and the callback armed it again");
+}
+
+TEST_P(AdvisedApi, stops_whoever_else_arms_it_again) {
+    const std::string instead = GetParam().api == "timer_shutdown_sync()"
+                                    ? ", or use timer_shutdown_sync(), after which nothing can arm it"
+                                    : "";
+    for (const auto rearmer :
+         {Rearmer::softirq, Rearmer::hardirq, Rearmer::thread, Rearmer::unloader, Rearmer::unknown}) {
+        auto timer = pending(GetParam().kind, Cause::rearmed_after_delete);
+        timer.rearmer = rearmer;
+        EXPECT_EQ(advise(with({timer}), GetParam().has_timer_shutdown_sync),
+                  "stop what arms m_cb [m] again before the exit function deletes it" + instead);
+        timer.armed->stack = {"mod_timer+0x1", "m_thread+0x6a [m]", "kthread+0x1"};
+        EXPECT_EQ(advise(with({timer}), GetParam().has_timer_shutdown_sync),
+                  "stop what arms m_cb [m] again (m_thread+0x6a [m]) before the exit function deletes it" +
+                      instead);
+        timer.armed->stack_age = test::seconds(3);
+        EXPECT_EQ(advise(with({timer}), GetParam().has_timer_shutdown_sync),
+                  "stop what arms m_cb [m] again before the exit function deletes it" + instead)
+            << "that stack is not of the last arm";
+    }
 }
 
 INSTANTIATE_TEST_SUITE_P(

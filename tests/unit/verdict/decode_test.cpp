@@ -47,6 +47,15 @@ TEST(OwnersOf, takes_every_bit_for_itself) {
     EXPECT_THAT(owners_of(0xf8), IsEmpty());
 }
 
+TEST(TaintsText, has_a_letter_for_every_taint_by_its_number) {
+    EXPECT_EQ(taints_text(0), "");
+    EXPECT_EQ(taints_text(1), "P");
+    EXPECT_EQ(taints_text(1U << 12U | 1U << 13U), "OE");
+    EXPECT_EQ(taints_text((1U << 20U) - 1), "PFSRMBUDAWCIOELKXTNJ");
+    EXPECT_EQ(taints_text(1U << 20U), "?") << "newer than this disarmd";
+    EXPECT_EQ(taints_text(UINT64_MAX), "PFSRMBUDAWCIOELKXTNJ" + std::string(44, '?'));
+}
+
 // Of a timer_list.
 std::optional<nanoseconds> jiffies_to(std::uint64_t expires, std::uint64_t jiffies, nanoseconds tick) {
     return time_to_expiry(TimerKind::timer, expires, {jiffies, tick, 77});

@@ -21,7 +21,7 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::StartsWith;
 
-const std::map<std::uint64_t, std::string> no_symbols;
+const SymbolLookup symbols = test::lookup_in(test::own_functions());
 
 struct Gap {
     std::uint32_t bit;
@@ -127,7 +127,7 @@ TEST(VerdictOf, is_clean_only_where_nothing_can_have_escaped) {
 }
 
 TEST(Judge, a_clean_unload_has_every_field) {
-    const auto unload = judge(test::unload_in_kernel(), test::whole_coverage(), no_symbols);
+    const auto unload = judge(test::unload_in_kernel(), test::whole_coverage(), symbols);
     EXPECT_EQ(unload.module, "m");
     EXPECT_EQ(unload.outcome, Outcome::freed);
     EXPECT_EQ(unload.verdict, Verdict::clean);
@@ -144,7 +144,7 @@ TEST(Judge, a_clean_unload_has_every_field) {
 }
 
 TEST(Judge, a_leak_has_every_field_of_the_timer) {
-    const auto unload = judge(test::leak_in_kernel(), test::whole_coverage(), no_symbols);
+    const auto unload = judge(test::leak_in_kernel(), test::whole_coverage(), symbols);
     EXPECT_EQ(unload.module, "m");
     EXPECT_EQ(unload.outcome, Outcome::freed);
     EXPECT_EQ(unload.verdict, Verdict::leak);
@@ -159,7 +159,8 @@ TEST(Judge, a_leak_has_every_field_of_the_timer) {
     EXPECT_EQ(timer.callback, test::callback_address);
     EXPECT_EQ(timer.symbol, "m_cb [m]");
     EXPECT_THAT(timer.owned_by, ElementsAre(Owner::callback, Owner::object));
-    EXPECT_EQ(timer.cause, Cause::unknown);
+    EXPECT_EQ(timer.cause, Cause::never_deleted);
+    EXPECT_FALSE(timer.deleted);
     EXPECT_EQ(timer.expires_in, 1234ms);
     ASSERT_TRUE(timer.armed);
     EXPECT_EQ(timer.armed->age, 2s);
@@ -172,10 +173,80 @@ TEST(Judge, a_leak_has_every_field_of_the_timer) {
                              "that could arm it again");
 }
 
+TEST(Judge, tells_when_it_was_freed_for_the_incidents_id) {
+    EXPECT_EQ(judge(test::leak_in_kernel(), test::whole_coverage(), symbols).freed_ns, 10'000'000'000U);
+}
+
+TEST(Judge, tells_which_module_it_was_and_which_load_of_it) {
+    auto record = test::unload_in_kernel();
+    test::set_text(record.version, "1.2-rc\n");
+    test::set_text(record.srcversion, "0123456789ABCDEF01234567");
+    record.taints = 1U << 12U | 1U << 13U;
+    record.memory.ranges[2] = {test::module_base + 0x8000, 0x1000};
+    record.memory.init_text = {test::module_base + 0xc000, 0x2000};
+    const auto identity = judge(record, test::whole_coverage(), symbols).identity;
+    EXPECT_EQ(identity.version, "1.2-rc\n") << "the kernel's bytes";
+    EXPECT_EQ(identity.srcversion, "0123456789ABCDEF01234567");
+    EXPECT_EQ(identity.taints, "OE");
+    EXPECT_THAT(identity.ranges, ElementsAre(MemoryRange{test::module_base, 0x4000},
+                                             MemoryRange{test::module_base + 0x8000, 0x1000}));
+    EXPECT_EQ(identity.init_section, (MemoryRange{test::module_base + 0xc000, 0x2000}));
+    EXPECT_EQ(identity.loaded_age, 9s);
+}
+
+TEST(Judge, leaves_out_what_a_module_does_not_say_of_itself) {
+    auto record = test::unload_in_kernel();
+    record.loaded_ns = 0;
+    record.memory.ranges[0] = {};
+    const auto identity = judge(record, test::whole_coverage(), symbols).identity;
+    EXPECT_EQ(identity.version, "");
+    EXPECT_EQ(identity.srcversion, "");
+    EXPECT_EQ(identity.taints, "");
+    EXPECT_THAT(identity.ranges, IsEmpty());
+    EXPECT_EQ(identity.init_section, std::nullopt);
+    EXPECT_EQ(identity.loaded_age, std::nullopt);
+}
+
+TEST(Judge, reads_no_further_than_what_a_module_calls_itself) {
+    auto record = test::unload_in_kernel();
+    test::set_text(record.version, std::string(sizeof(record.version), 'v'));
+    test::set_text(record.srcversion, std::string(sizeof(record.srcversion), 's'));
+    record.loaded_ns = record.freed_ns + 1;
+    const auto identity = judge(record, test::whole_coverage(), symbols).identity;
+    EXPECT_EQ(identity.version, std::string(sizeof(record.version), 'v'));
+    EXPECT_EQ(identity.srcversion, std::string(sizeof(record.srcversion), 's'));
+    EXPECT_EQ(identity.loaded_age, 0ns) << "times out of order";
+}
+
+TEST(Judge, lists_the_losses_that_there_were) {
+    auto coverage = test::whole_coverage();
+    EXPECT_THAT(judge(test::unload_in_kernel(), coverage, symbols).losses, IsEmpty());
+    coverage.losses.at(abi::LOSS_TIMER_MAP) = 3;
+    coverage.losses.at(abi::LOSS_MAX - 1) = UINT64_MAX;
+    const auto losses = judge(test::unload_in_kernel(), coverage, symbols).losses;
+    ASSERT_EQ(losses.size(), 2U);
+    EXPECT_EQ(losses[0].name, "timer_map");
+    EXPECT_EQ(losses[0].count, 3U);
+    EXPECT_EQ(losses[1].name, name_of_loss(abi::LOSS_MAX - 1));
+    EXPECT_EQ(losses[1].count, UINT64_MAX);
+}
+
+TEST(Judge, knows_no_command_which_is_not_the_kernels_to_tell) {
+    EXPECT_THAT(judge(test::leak_in_kernel(), test::whole_coverage(), symbols).command, IsEmpty());
+}
+
+TEST(Judge, tells_how_long_a_failed_init_took) {
+    auto record = test::leak_in_kernel();
+    record.init_failed = 1;
+    const auto unload = judge(record, test::whole_coverage(), symbols);
+    EXPECT_EQ(unload.outcome, Outcome::init_failed);
+    EXPECT_EQ(unload.duration, 1500us);
+}
+
 TEST(Judge, advises_what_the_kernel_has) {
     auto coverage = test::whole_coverage();
     coverage.has_timer_shutdown_sync = false;
-    EXPECT_THAT(judge(test::leak_in_kernel(), coverage, no_symbols).advice,
+    EXPECT_THAT(judge(test::leak_in_kernel(), coverage, symbols).advice,
                 StartsWith("call timer_delete_sync()"));
 }
 
@@ -226,7 +297,7 @@ TEST(Judge, clean_is_a_promise) {
     for (const auto gaps : gap_samples()) {
         for (const auto& missed : missed_runs) {
             const bool clean = may_be_clean(gaps | missed.as_gaps());
-            const auto unload = judge(record_of(abi::verdict_of(0, gaps), gaps), missing(missed), no_symbols);
+            const auto unload = judge(record_of(abi::verdict_of(0, gaps), gaps), missing(missed), symbols);
             ASSERT_EQ(unload.verdict, clean ? Verdict::clean : Verdict::inconclusive)
                 << "gaps " << gaps << ", missed " << missed.runs << missed.since_load << missed.lately;
             ASSERT_EQ(unload.why_inconclusive.empty(), clean)
@@ -238,7 +309,7 @@ TEST(Judge, clean_is_a_promise) {
 TEST(Judge, a_leak_stays_a_leak_whatever_the_gaps) {
     for (const auto gaps : gap_samples()) {
         for (const auto& missed : missed_runs) {
-            const auto unload = judge(record_of(abi::VERDICT_LEAK, gaps), missing(missed), no_symbols);
+            const auto unload = judge(record_of(abi::VERDICT_LEAK, gaps), missing(missed), symbols);
             ASSERT_EQ(unload.verdict, Verdict::leak) << "gaps " << gaps;
             ASSERT_THAT(unload.why_inconclusive, IsEmpty()) << "gaps " << gaps;
             ASSERT_EQ(unload.pending.size(), 1U) << "gaps " << gaps;
@@ -249,7 +320,7 @@ TEST(Judge, a_leak_stays_a_leak_whatever_the_gaps) {
 TEST(Judge, never_makes_clean_of_what_the_kernel_did_not_find_clean) {
     for (const std::uint32_t verdict : {std::uint32_t{abi::VERDICT_INCONCLUSIVE}, 3U, 255U, UINT32_MAX}) {
         for (const auto gaps : gap_samples()) {
-            const auto unload = judge(record_of(verdict, gaps), test::whole_coverage(), no_symbols);
+            const auto unload = judge(record_of(verdict, gaps), test::whole_coverage(), symbols);
             ASSERT_EQ(unload.verdict, Verdict::inconclusive) << "verdict " << verdict << ", gaps " << gaps;
             ASSERT_FALSE(unload.why_inconclusive.empty()) << "verdict " << verdict << ", gaps " << gaps;
         }
@@ -259,12 +330,12 @@ TEST(Judge, never_makes_clean_of_what_the_kernel_did_not_find_clean) {
 TEST(Judge, names_the_hooks_of_tracking_that_are_not_attached) {
     auto coverage = test::whole_coverage();
     coverage.unattached_hooks = {"timer_start"};
-    const auto unload = judge(record_of(abi::VERDICT_CLEAN, 0), coverage, no_symbols);
+    const auto unload = judge(record_of(abi::VERDICT_CLEAN, 0), coverage, symbols);
     EXPECT_EQ(unload.verdict, Verdict::inconclusive);
     EXPECT_THAT(unload.why_inconclusive, ElementsAre("tracking: not attached: timer_start"));
     EXPECT_THAT(unload.sources, ElementsAre(Source::scan));
     coverage.unattached_hooks = {"mod_timer", "hrtimer_start"};
-    EXPECT_THAT(judge(record_of(abi::VERDICT_CLEAN, 0), coverage, no_symbols).why_inconclusive,
+    EXPECT_THAT(judge(record_of(abi::VERDICT_CLEAN, 0), coverage, symbols).why_inconclusive,
                 ElementsAre("tracking: not attached: mod_timer, hrtimer_start"));
 }
 
@@ -275,7 +346,7 @@ TEST(Judge, gives_one_reason_for_every_gap_that_spoils) {
                             : gap.of == Gap::Of::tracking ? abi::GAP_SCAN_MOVING
                                                           : abi::verdict_gap{};
         const auto reasons =
-            judge(record_of(abi::VERDICT_INCONCLUSIVE, gap.bit | beside), test::whole_coverage(), no_symbols)
+            judge(record_of(abi::VERDICT_INCONCLUSIVE, gap.bit | beside), test::whole_coverage(), symbols)
                 .why_inconclusive;
         ASSERT_EQ(reasons.size(), beside == 0 ? 1U : 2U) << gap.words;
         EXPECT_THAT(reasons,
@@ -285,7 +356,7 @@ TEST(Judge, gives_one_reason_for_every_gap_that_spoils) {
 
 TEST(Judge, gives_no_reason_that_is_none) {
     const auto reasons = [](std::uint32_t gaps) {
-        return judge(record_of(abi::verdict_of(0, gaps), gaps), test::whole_coverage(), no_symbols)
+        return judge(record_of(abi::verdict_of(0, gaps), gaps), test::whole_coverage(), symbols)
             .why_inconclusive;
     };
     // Tracking alone is not sure, or the scan alone was disturbed: the other source stood for it.
@@ -298,7 +369,7 @@ TEST(Judge, gives_no_reason_that_is_none) {
 
 TEST(Judge, tells_what_it_knows_where_the_rule_does_not_explain_the_kernels_word) {
     const auto reasons = [](std::uint32_t gaps) {
-        return judge(record_of(abi::VERDICT_INCONCLUSIVE, gaps), test::whole_coverage(), no_symbols)
+        return judge(record_of(abi::VERDICT_INCONCLUSIVE, gaps), test::whole_coverage(), symbols)
             .why_inconclusive;
     };
     EXPECT_THAT(reasons(abi::GAP_SCAN_ABSENT), ElementsAre(HasSubstr("is not known")));
@@ -307,7 +378,7 @@ TEST(Judge, tells_what_it_knows_where_the_rule_does_not_explain_the_kernels_word
 
 TEST(Judge, tells_a_gap_that_it_does_not_know) {
     const auto unload =
-        judge(record_of(abi::VERDICT_INCONCLUSIVE, 0x80000000), test::whole_coverage(), no_symbols);
+        judge(record_of(abi::VERDICT_INCONCLUSIVE, 0x80000000), test::whole_coverage(), symbols);
     EXPECT_EQ(unload.verdict, Verdict::inconclusive);
     EXPECT_THAT(unload.why_inconclusive, ElementsAre(HasSubstr("0x80000000")));
 }
@@ -318,7 +389,7 @@ TEST(Judge, gives_all_reasons_at_once) {
     coverage.missed_runs = 3;
     coverage.missed_since_load = true;
     const auto reasons =
-        judge(record_of(abi::VERDICT_INCONCLUSIVE, all_gaps), coverage, no_symbols).why_inconclusive;
+        judge(record_of(abi::VERDICT_INCONCLUSIVE, all_gaps), coverage, symbols).why_inconclusive;
     ASSERT_EQ(reasons.size(), gaps_by_bit.size());
     EXPECT_EQ(reasons[0], "tracking: not attached: timer_start, timer_cancel");
     EXPECT_EQ(reasons[1], "tracking: arms were lost, 3 since the watch began");
@@ -331,14 +402,14 @@ TEST(Judge, gives_all_reasons_at_once) {
 
 TEST(Judge, a_run_missed_before_the_module_was_loaded_hides_nothing_of_it) {
     const auto unload =
-        judge(record_of(abi::VERDICT_CLEAN, abi::GAP_SCAN_EXPIRING), missing({3, false, false}), no_symbols);
+        judge(record_of(abi::VERDICT_CLEAN, abi::GAP_SCAN_EXPIRING), missing({3, false, false}), symbols);
     EXPECT_EQ(unload.verdict, Verdict::clean);
     EXPECT_EQ(unload.lost_events, 3U);
 }
 
 TEST(Judge, a_run_missed_since_is_a_lost_arm) {
     const auto unload =
-        judge(record_of(abi::VERDICT_CLEAN, abi::GAP_SCAN_EXPIRING), missing({3, true, false}), no_symbols);
+        judge(record_of(abi::VERDICT_CLEAN, abi::GAP_SCAN_EXPIRING), missing({3, true, false}), symbols);
     EXPECT_EQ(unload.verdict, Verdict::inconclusive);
     EXPECT_EQ(unload.lost_events, 3U);
     EXPECT_THAT(unload.why_inconclusive,
@@ -346,7 +417,7 @@ TEST(Judge, a_run_missed_since_is_a_lost_arm) {
 }
 
 TEST(Judge, a_run_missed_lately_may_have_been_during_the_free) {
-    const auto unload = judge(record_of(abi::VERDICT_CLEAN, 0), missing({1, true, true}), no_symbols);
+    const auto unload = judge(record_of(abi::VERDICT_CLEAN, 0), missing({1, true, true}), symbols);
     EXPECT_EQ(unload.verdict, Verdict::inconclusive);
     EXPECT_EQ(unload.lost_events, 1U);
     EXPECT_THAT(unload.why_inconclusive,
@@ -356,13 +427,13 @@ TEST(Judge, a_run_missed_lately_may_have_been_during_the_free) {
 TEST(Judge, adds_up_the_kernels_losses_and_the_missed_runs) {
     auto record = test::unload_in_kernel();
     record.tracking_losses = 5;
-    EXPECT_EQ(judge(record, missing({0, false, false}), no_symbols).lost_events, 5U);
-    EXPECT_EQ(judge(record, missing({2, true, false}), no_symbols).lost_events, 7U);
+    EXPECT_EQ(judge(record, missing({0, false, false}), symbols).lost_events, 5U);
+    EXPECT_EQ(judge(record, missing({2, true, false}), symbols).lost_events, 7U);
 }
 
 TEST(Judge, lists_the_sources_that_could_look) {
     const auto sources = [](std::uint32_t gaps) {
-        return judge(record_of(abi::verdict_of(0, gaps), gaps), test::whole_coverage(), no_symbols).sources;
+        return judge(record_of(abi::verdict_of(0, gaps), gaps), test::whole_coverage(), symbols).sources;
     };
     EXPECT_THAT(sources(0), ElementsAre(Source::tracking, Source::scan));
     EXPECT_THAT(sources(abi::GAP_HOOKS), ElementsAre(Source::scan));
@@ -384,7 +455,7 @@ TEST(Judge, lists_the_sources_that_found_a_leak) {
             pending.sources = static_cast<__u8>(by);
             test::add_pending(record, pending);
         }
-        return judge(record, test::whole_coverage(), no_symbols).sources;
+        return judge(record, test::whole_coverage(), symbols).sources;
     };
     EXPECT_THAT(sources({abi::SOURCE_TRACKING}), ElementsAre(Source::tracking));
     EXPECT_THAT(sources({abi::SOURCE_SCAN}), ElementsAre(Source::scan));
@@ -406,7 +477,7 @@ TEST(Judge, describes_as_many_timers_as_fit_and_counts_them_all) {
             test::add_pending(record, pending);
         }
         record.pending_count = count;
-        const auto unload = judge(record, test::whole_coverage(), no_symbols);
+        const auto unload = judge(record, test::whole_coverage(), symbols);
         EXPECT_EQ(unload.verdict, Verdict::leak);
         EXPECT_EQ(unload.pending_count, count);
         ASSERT_EQ(unload.pending.size(), std::min<std::uint32_t>(count, DISARMD_PENDING_MAX));
@@ -419,7 +490,7 @@ TEST(Judge, a_leak_of_a_failed_init_is_a_failed_rollback) {
     auto record = test::leak_in_kernel();
     record.init_failed = 1;
     record.begun_ns = 0;
-    const auto unload = judge(record, test::whole_coverage(), no_symbols);
+    const auto unload = judge(record, test::whole_coverage(), symbols);
     EXPECT_EQ(unload.outcome, Outcome::init_failed);
     EXPECT_EQ(unload.verdict, Verdict::leak);
     EXPECT_EQ(unload.duration, std::nullopt);
@@ -432,7 +503,7 @@ TEST(Judge, a_leak_of_a_failed_init_is_a_failed_rollback) {
 TEST(Judge, an_unload_whose_begin_was_not_seen_is_still_an_unload) {
     auto record = test::leak_in_kernel();
     record.begun_ns = 0;
-    const auto unload = judge(record, test::whole_coverage(), no_symbols);
+    const auto unload = judge(record, test::whole_coverage(), symbols);
     EXPECT_EQ(unload.outcome, Outcome::freed);
     EXPECT_EQ(unload.duration, std::nullopt);
     ASSERT_EQ(unload.pending.size(), 1U);
@@ -444,19 +515,19 @@ TEST(Judge, a_failed_init_that_left_nothing_is_clean) {
     auto record = test::unload_in_kernel();
     record.init_failed = 1;
     record.begun_ns = 0;
-    const auto unload = judge(record, test::whole_coverage(), no_symbols);
+    const auto unload = judge(record, test::whole_coverage(), symbols);
     EXPECT_EQ(unload.outcome, Outcome::init_failed);
     EXPECT_EQ(unload.verdict, Verdict::clean);
 }
 
 TEST(Judge, a_running_callback_has_its_own_cause_and_no_expiry) {
-    for (const std::uint32_t init_failed : {0U, 1U}) {
+    for (const bool init_failed : {false, true}) {
         auto record = test::unload_in_kernel();
-        record.init_failed = init_failed;
+        record.init_failed = init_failed ? 1 : 0;
         auto pending = test::pending_in_kernel();
         pending.state = abi::PENDING_CALLBACK_RUNNING;
         test::add_pending(record, pending);
-        const auto unload = judge(record, test::whole_coverage(), no_symbols);
+        const auto unload = judge(record, test::whole_coverage(), symbols);
         EXPECT_EQ(unload.verdict, Verdict::leak);
         ASSERT_EQ(unload.pending.size(), 1U);
         EXPECT_EQ(unload.pending.front().cause, Cause::callback_running);
@@ -477,12 +548,12 @@ TEST(Judge, keeps_the_causes_of_several_timers_apart) {
     work.owned_by = abi::OWNED_BY_WORK;
     work.armed_context = abi::ARM_CONTEXT_CALLBACK;
     test::add_pending(record, work);
-    const auto unload = judge(record, test::whole_coverage(), no_symbols);
+    const auto unload = judge(record, test::whole_coverage(), symbols);
     ASSERT_EQ(unload.pending.size(), 3U);
-    EXPECT_EQ(unload.pending[0].cause, Cause::unknown);
+    EXPECT_EQ(unload.pending[0].cause, Cause::never_deleted);
     EXPECT_EQ(unload.pending[1].cause, Cause::callback_running);
     EXPECT_EQ(unload.pending[1].timer, test::heap_address);
-    EXPECT_EQ(unload.pending[2].cause, Cause::unknown);
+    EXPECT_EQ(unload.pending[2].cause, Cause::never_deleted);
     EXPECT_EQ(unload.pending[2].kind, TimerKind::delayed_work);
     EXPECT_THAT(unload.pending[2].owned_by, ElementsAre(Owner::work));
     ASSERT_TRUE(unload.pending[2].armed);
@@ -494,13 +565,13 @@ TEST(Judge, a_timer_that_nobody_saw_being_armed_has_no_arm) {
     auto pending = test::pending_in_kernel();
     pending.armed_ns = 0;
     test::add_pending(record, pending);
-    EXPECT_EQ(judge(record, test::whole_coverage(), no_symbols).pending.front().armed, std::nullopt);
+    EXPECT_EQ(judge(record, test::whole_coverage(), symbols).pending.front().armed, std::nullopt);
 }
 
 TEST(Judge, tells_no_expiry_where_the_tick_is_unknown) {
     auto coverage = test::whole_coverage();
     coverage.tick = 0ns;
-    EXPECT_EQ(judge(test::leak_in_kernel(), coverage, no_symbols).pending.front().expires_in, std::nullopt);
+    EXPECT_EQ(judge(test::leak_in_kernel(), coverage, symbols).pending.front().expires_in, std::nullopt);
 }
 
 TEST(Judge, tells_the_expiry_across_a_wrap_of_jiffies) {
@@ -509,20 +580,20 @@ TEST(Judge, tells_the_expiry_across_a_wrap_of_jiffies) {
     record.pending[0].expires = 90;
     auto coverage = test::whole_coverage();
     coverage.tick = 4ms;
-    EXPECT_EQ(judge(record, coverage, no_symbols).pending.front().expires_in, 400ms);
+    EXPECT_EQ(judge(record, coverage, symbols).pending.front().expires_in, 400ms);
 }
 
 TEST(Judge, a_timer_that_is_due_has_nothing_to_go) {
     auto record = test::leak_in_kernel();
     record.pending[0].expires = record.jiffies - 3;
-    EXPECT_EQ(judge(record, test::whole_coverage(), no_symbols).pending.front().expires_in, 0ns);
+    EXPECT_EQ(judge(record, test::whole_coverage(), symbols).pending.front().expires_in, 0ns);
 }
 
 TEST(Judge, times_out_of_order_are_zero_long) {
     auto record = test::leak_in_kernel();
     record.begun_ns = record.freed_ns + 1;
     record.pending[0].armed_ns = record.freed_ns + 1;
-    const auto unload = judge(record, test::whole_coverage(), no_symbols);
+    const auto unload = judge(record, test::whole_coverage(), symbols);
     EXPECT_EQ(unload.outcome, Outcome::freed);
     EXPECT_EQ(unload.duration, 0ns);
     ASSERT_TRUE(unload.pending.front().armed);
@@ -533,12 +604,10 @@ TEST(Judge, reads_no_further_than_a_field_that_has_no_nul) {
     auto record = test::leak_in_kernel();
     test::set_text(record.module, std::string(sizeof(record.module), 'm'));
     test::set_text(record.comm, std::string(sizeof(record.comm), 'c'));
-    test::set_text(record.pending[0].symbol, std::string(sizeof(record.pending[0].symbol), 's'));
     test::set_text(record.pending[0].armed_comm, std::string(sizeof(record.pending[0].armed_comm), 'a'));
-    const auto unload = judge(record, test::whole_coverage(), no_symbols);
+    const auto unload = judge(record, test::whole_coverage(), symbols);
     EXPECT_EQ(unload.module, std::string(56, 'm'));
     EXPECT_EQ(unload.comm, std::string(16, 'c'));
-    EXPECT_EQ(unload.pending.front().symbol, std::string(128, 's') + " [" + std::string(56, 'm') + "]");
     EXPECT_EQ(unload.pending.front().armed->comm, std::string(16, 'a'));
 }
 
@@ -558,7 +627,7 @@ TEST(Judge, tells_an_hrtimers_expiry_by_the_clock_and_without_a_tick) {
           Case{std::uint64_t{INT64_MAX}, std::chrono::nanoseconds(INT64_MAX - 10'000'000'000)},
           Case{static_cast<std::uint64_t>(INT64_MIN), 0ns}, Case{UINT64_MAX, 0ns}}) {
         record.pending[0].expires = tried.expires;
-        const auto unload = judge(record, coverage, no_symbols);
+        const auto unload = judge(record, coverage, symbols);
         EXPECT_EQ(unload.pending.front().kind, TimerKind::hrtimer);
         EXPECT_EQ(unload.pending.front().expires_in, tried.expires_in) << tried.expires;
     }
@@ -569,7 +638,7 @@ TEST(Judge, an_hrtimers_callback_that_is_running_has_no_expiry) {
     auto pending = test::pending_hrtimer_in_kernel();
     pending.state = abi::PENDING_CALLBACK_RUNNING;
     test::add_pending(record, pending);
-    const auto unload = judge(record, test::whole_coverage(), no_symbols);
+    const auto unload = judge(record, test::whole_coverage(), symbols);
     EXPECT_EQ(unload.pending.front().expires_in, std::nullopt);
     EXPECT_EQ(unload.pending.front().cause, Cause::callback_running);
     EXPECT_EQ(unload.advice, "wait for m_cb [m] to return: delete it with hrtimer_cancel() instead of a "
@@ -582,78 +651,220 @@ TEST(Judge, knows_a_kthreads_delayed_work) {
     pending.kind = abi::TIMER_KIND_KTHREAD_DELAYED_WORK;
     pending.owned_by = abi::OWNED_BY_WORK;
     test::add_pending(record, pending);
-    const auto unload = judge(record, test::whole_coverage(), no_symbols);
+    const auto unload = judge(record, test::whole_coverage(), symbols);
     EXPECT_EQ(unload.pending.front().kind, TimerKind::kthread_delayed_work);
     EXPECT_EQ(unload.pending.front().expires_in, 1234ms) << "its timer is a timer_list";
     EXPECT_THAT(unload.advice,
                 StartsWith("call kthread_cancel_delayed_work_sync() for m_cb [m] in the exit"));
 }
 
-TEST(Judge, names_a_callback_without_a_symbol_by_its_address) {
-    auto record = test::leak_in_kernel();
-    test::set_text(record.pending[0].symbol, "");
-    const auto unload = judge(record, test::whole_coverage(), no_symbols);
-    EXPECT_EQ(unload.pending.front().symbol, "0xffffffffc0a01000");
-    EXPECT_THAT(unload.advice, HasSubstr("for 0xffffffffc0a01000 in"));
-}
-
 constexpr std::uint64_t core_function = 0xffffffff81234560;
 constexpr std::uint64_t other_function = 0xffffffffc0b01000;
+constexpr std::uint64_t own_exit = test::callback_address + 0x200;
+constexpr std::uint64_t core_delete = 0xffffffff81100000;
+constexpr std::uint64_t core_delete_inside = 0xffffffff81100200;
+constexpr std::uint64_t core_delete_module = 0xffffffff81100400;
+constexpr std::uint64_t a_program = 0xffffffffc0ff0000;
+
+const std::map<std::uint64_t, Symbol>& functions() {
+    static const std::map<std::uint64_t, Symbol> all = [] {
+        auto own = test::own_functions();
+        own.insert({{core_function, {"process_timeout", "", 0}},
+                    {other_function, {"cb", "other", 0}},
+                    {own_exit, {"m_exit", "m", 0}},
+                    {core_delete, {"hrtimer_cancel", "", 0}},
+                    {core_delete_inside, {"hrtimer_try_to_cancel", "", 0}},
+                    {core_delete_module, {"__do_sys_delete_module", "", 0}}});
+        return own;
+    }();
+    return all;
+}
 
 // A timer in the freed module's memory, with somebody else's callback.
 abi::pending_timer object_with(std::uint64_t callback) {
     auto pending = test::pending_in_kernel();
     pending.callback = callback;
     pending.owned_by = abi::OWNED_BY_OBJECT;
-    test::set_text(pending.symbol, "");
     return pending;
 }
 
-std::string symbol_in(const abi::unload_record& record, const std::map<std::uint64_t, std::string>& symbols) {
-    return judge(record, test::whole_coverage(), symbols).pending.front().symbol;
+std::string symbol_in(const abi::unload_record& record) {
+    return judge(record, test::whole_coverage(), test::lookup_in(functions())).pending.front().symbol;
 }
 
-TEST(Judge, names_the_freed_modules_callback_with_the_module) {
-    EXPECT_EQ(symbol_in(test::leak_in_kernel(), {}), "m_cb [m]");
-    // Whoever has the address now: the record knows better.
-    EXPECT_EQ(symbol_in(test::leak_in_kernel(), {{test::callback_address, "later_cb [later]"}}), "m_cb [m]");
+TEST(Judge, names_a_callback_without_a_symbol_by_its_address) {
+    auto record = test::leak_in_kernel();
+    record.pending[0].callback += 0x100;
+    const auto unload = judge(record, test::whole_coverage(), symbols);
+    EXPECT_EQ(unload.pending.front().symbol, "0xffffffffc0a01100");
+    EXPECT_THAT(unload.advice, HasSubstr("for 0xffffffffc0a01100 in"));
 }
 
 TEST(Judge, names_others_callbacks_by_their_symbols) {
-    const std::map<std::uint64_t, std::string> symbols{{core_function, "process_timeout"},
-                                                       {other_function, "cb [other]"}};
     auto record = test::unload_in_kernel();
     test::add_pending(record, object_with(core_function));
-    EXPECT_EQ(symbol_in(record, symbols), "process_timeout");
+    EXPECT_EQ(symbol_in(record), "process_timeout");
     record.pending[0] = object_with(other_function);
-    EXPECT_EQ(symbol_in(record, symbols), "cb [other]");
+    EXPECT_EQ(symbol_in(record), "cb [other]");
     record.pending[0] = object_with(other_function + 8);
-    EXPECT_EQ(symbol_in(record, symbols), "0xffffffffc0b01008");
+    EXPECT_EQ(symbol_in(record), "cb+0x8 [other]");
+    record.pending[0] = object_with(other_function + 0x100);
+    EXPECT_EQ(symbol_in(record), "0xffffffffc0b01100");
 }
 
 TEST(Judge, does_not_name_a_freed_callback_after_whoever_has_its_address_now) {
     auto record = test::leak_in_kernel();
-    test::set_text(record.pending[0].symbol, "");
-    EXPECT_EQ(symbol_in(record, {{test::callback_address, "later_cb [later]"}}), "0xffffffffc0a01000");
-    EXPECT_EQ(symbol_in(record, {{test::callback_address, "core_function"}}), "0xffffffffc0a01000");
-    // Still listed, as its module is on its way out.
-    EXPECT_EQ(symbol_in(record, {{test::callback_address, "m_cb [m]"}}), "m_cb [m]");
+    // In an init section, which was given back long before.
+    record.pending[0].callback = other_function;
+    EXPECT_EQ(symbol_in(record), "0xffffffffc0b01000");
     record.pending[0].kind = abi::TIMER_KIND_DELAYED_WORK;
     record.pending[0].owned_by = abi::OWNED_BY_WORK;
-    EXPECT_EQ(symbol_in(record, {{test::callback_address, "later_cb [later]"}}), "0xffffffffc0a01000");
+    EXPECT_EQ(symbol_in(record), "0xffffffffc0b01000");
 }
 
-TEST(Judge, names_a_callback_as_another_timer_with_the_same_one_does) {
+// While the module's init ran its init section was where something else may be by now.
+TEST(Judge, names_what_ran_in_the_init_and_what_ran_later_each_by_its_time) {
+    const auto same_place = [](const std::string& name) {
+        return [name](std::uint64_t) { return std::optional(Symbol{name, "m", 0x1c}); };
+    };
+    const CodeNames names{same_place("its_init"), same_place("the_next")};
     auto record = test::leak_in_kernel();
-    test::set_text(record.pending[0].symbol, "");
-    auto elsewhere = test::pending_in_kernel();
-    elsewhere.callback += 0x10;
-    test::set_text(elsewhere.symbol, "wrong");
-    test::add_pending(record, elsewhere);
-    test::add_pending(record, test::pending_in_kernel());
-    EXPECT_EQ(symbol_in(record, {}), "m_cb [m]");
-    record.pending_count = 2;
-    EXPECT_EQ(symbol_in(record, {}), "0xffffffffc0a01000") << "what the record does not hold is not read";
+    auto& pending = record.pending[0];
+    pending.evidence.arm_frames = 1;
+    pending.evidence.arm_stack[0] = core_function;
+    const auto armed_by = [&](std::uint64_t time_ns) {
+        pending.armed_ns = pending.evidence.arm_stack_ns = time_ns;
+        return judge(record, test::whole_coverage(), names).pending.front().armed.value().stack;
+    };
+    const auto live_ns = record.live_ns;
+    EXPECT_THAT(armed_by(record.loaded_ns), ElementsAre("its_init+0x1d [m]"));
+    EXPECT_THAT(armed_by(live_ns), ElementsAre("its_init+0x1d [m]"));
+    EXPECT_THAT(armed_by(live_ns + 1), ElementsAre("the_next+0x1d [m]"));
+    record.live_ns = 0; // It never got so far.
+    EXPECT_THAT(armed_by(live_ns + 1), ElementsAre("its_init+0x1d [m]"));
+    record.loaded_ns = 0; // Before anybody watched.
+    EXPECT_THAT(armed_by(live_ns + 1), ElementsAre("the_next+0x1d [m]"));
+    // The module's own callback keeps the name that it had.
+    EXPECT_EQ(judge(record, test::whole_coverage(), names).pending.front().symbol, "its_init+0x1c [m]");
+}
+
+// Deleted by hrtimer_cancel() in the exit function, 1 ms before the free and half a ms after it was begun;
+// the last arm was before.
+abi::pending_timer deleted_in_exit() {
+    auto pending = test::pending_hrtimer_in_kernel();
+    pending.deleted_ns = 9'999'000'000;
+    auto& evidence = pending.evidence;
+    evidence.deleted_ns = pending.deleted_ns;
+    evidence.deleted_by = core_delete_inside + 5;
+    evidence.deleted_pid = 42;
+    evidence.deleted_cpu = 1;
+    test::set_text(evidence.deleted_comm, "rmmod");
+    evidence.deleted_context = abi::ARM_CONTEXT_TASK;
+    evidence.deleted_found = abi::DELETE_FOUND_ARMED;
+    const std::array<std::uint64_t, 5> stack{a_program + 0x40, core_delete_inside + 5, core_delete + 0x20,
+                                             own_exit + 0x1d, core_delete_module + 0xd9};
+    std::ranges::copy(stack, std::begin(evidence.delete_stack));
+    evidence.delete_frames = stack.size();
+    return pending;
+}
+
+PendingTimer judged(const abi::pending_timer& pending) {
+    auto record = test::unload_in_kernel();
+    test::add_pending(record, pending);
+    return judge(record, test::whole_coverage(), test::lookup_in(functions())).pending.front();
+}
+
+TEST(Judge, tells_a_delete_by_the_function_that_was_called_outermost) {
+    const auto timer = judged(deleted_in_exit());
+    ASSERT_TRUE(timer.deleted);
+    EXPECT_EQ(timer.deleted->age, 1ms);
+    EXPECT_EQ(timer.deleted->api, "hrtimer_cancel");
+    EXPECT_EQ(timer.deleted->pid, 42U);
+    EXPECT_EQ(timer.deleted->comm, "rmmod");
+    EXPECT_EQ(timer.deleted->cpu, 1U);
+    EXPECT_EQ(timer.deleted->context, ArmContext::task);
+    EXPECT_EQ(timer.deleted->found, DeleteFound::armed);
+    EXPECT_THAT(timer.deleted->stack, ElementsAre("hrtimer_try_to_cancel+0x5", "hrtimer_cancel+0x20",
+                                                  "m_exit+0x1d [m]", "__do_sys_delete_module+0xd9"));
+}
+
+TEST(Judge, tells_a_delete_without_a_stack_by_the_function_that_was_seen) {
+    auto pending = deleted_in_exit();
+    pending.evidence.delete_frames = 0;
+    const auto timer = judged(pending);
+    ASSERT_TRUE(timer.deleted);
+    EXPECT_EQ(timer.deleted->api, "hrtimer_try_to_cancel");
+    EXPECT_THAT(timer.deleted->stack, IsEmpty());
+}
+
+TEST(Judge, tells_of_a_delete_whose_evidence_is_anothers_only_when_it_was) {
+    auto pending = deleted_in_exit();
+    pending.evidence.deleted_ns -= 1;
+    const auto timer = judged(pending);
+    ASSERT_TRUE(timer.deleted);
+    EXPECT_EQ(timer.deleted->age, 1ms);
+    EXPECT_EQ(timer.deleted->api, "");
+    EXPECT_EQ(timer.cause, Cause::rearmed_after_delete) << "it was deleted all the same";
+}
+
+// What is loaded later may lie where another module was, and its timers where that had its own.
+TEST(Judge, a_delete_from_before_the_load_was_anothers) {
+    const auto with = [](std::uint64_t deleted_ns, std::uint64_t loaded_ns) {
+        auto record = test::leak_in_kernel();
+        record.loaded_ns = loaded_ns;
+        record.pending[0].deleted_ns = record.pending[0].evidence.deleted_ns = deleted_ns;
+        return judge(record, test::whole_coverage(), symbols).pending.front();
+    };
+    const auto loaded_ns = test::leak_in_kernel().loaded_ns;
+    EXPECT_FALSE(with(loaded_ns - 1, loaded_ns).deleted);
+    EXPECT_TRUE(with(loaded_ns, loaded_ns).deleted);
+    EXPECT_TRUE(with(loaded_ns - 1, 0).deleted) << "nobody saw the load";
+}
+
+TEST(Judge, a_delete_that_gave_up_is_none) {
+    auto pending = deleted_in_exit();
+    pending.evidence.deleted_found = abi::DELETE_FOUND_RUNNING;
+    EXPECT_EQ(judged(pending).cause, Cause::rearmed_after_delete) << "hrtimer_cancel() waits";
+    pending.evidence.delete_frames = 0;
+    EXPECT_EQ(judged(pending).cause, Cause::never_deleted) << "hrtimer_try_to_cancel() does not";
+}
+
+TEST(Judge, tells_who_armed_it_again_after_a_delete) {
+    auto pending = deleted_in_exit();
+    pending.armed_ns = 9'999'500'000;
+    pending.armed_pid = 42;
+    auto timer = judged(pending);
+    EXPECT_EQ(timer.cause, Cause::rearmed_after_delete);
+    EXPECT_EQ(timer.rearmer, Rearmer::unloader);
+    pending.armed_pid = 43;
+    EXPECT_EQ(judged(pending).rearmer, Rearmer::thread);
+    pending.armed_context = abi::ARM_CONTEXT_CALLBACK;
+    EXPECT_EQ(judged(pending).rearmer, Rearmer::callback);
+}
+
+TEST(Judge, a_stack_of_an_earlier_arm_says_so) {
+    auto pending = test::pending_in_kernel();
+    const std::array<std::uint64_t, 2> stack{core_function + 1, test::callback_address + 9};
+    std::ranges::copy(stack, std::begin(pending.evidence.arm_stack));
+    pending.evidence.arm_frames = stack.size();
+    pending.evidence.arm_stack_ns = pending.armed_ns;
+    auto timer = judged(pending);
+    EXPECT_THAT(timer.armed->stack, ElementsAre("process_timeout+0x1", "m_cb+0x9 [m]"));
+    EXPECT_EQ(timer.armed->stack_age, std::nullopt);
+    pending.evidence.arm_stack_ns -= 1'000'000'000;
+    timer = judged(pending);
+    EXPECT_THAT(timer.armed->stack, ElementsAre("process_timeout+0x1", "m_cb+0x9 [m]"));
+    EXPECT_EQ(timer.armed->stack_age, 3s);
+    pending.evidence.arm_stack_ns = pending.armed_ns + 1;
+    EXPECT_THAT(judged(pending).armed->stack, IsEmpty()) << "another timer's, at this place";
+}
+
+TEST(Judge, reads_no_further_than_a_stack_reaches) {
+    auto pending = test::pending_in_kernel();
+    std::ranges::fill(pending.evidence.arm_stack, core_function + 1);
+    pending.evidence.arm_stack_ns = pending.armed_ns;
+    pending.evidence.arm_frames = 255;
+    EXPECT_EQ(judged(pending).armed->stack.size(), std::size_t{DISARMD_STACK_DEPTH});
 }
 
 } // namespace
