@@ -10,7 +10,7 @@ MODULE_PARM_DESC(count, "how many timers, each in an object of its own (default 
 
 static bool hold_exit;
 module_param(hold_exit, bool, 0600);
-MODULE_PARM_DESC(hold_exit, "exit waits until this is N again, for 20 s at most");
+MODULE_PARM_DESC(hold_exit, "exit waits until this is N again, for two minutes at most");
 
 struct zoo_object {
 	struct list_head link;
@@ -78,7 +78,7 @@ static void __exit zoo_timer_alloc_exit(void)
 {
 	bool fired = zoo_end == ZOO_EXPIRE && zoo_wait_fired(&all_fired, delay_ms + MSEC_PER_SEC);
 	struct zoo_object *object;
-	unsigned long deadline = jiffies + msecs_to_jiffies(ZOO_WAIT_MS);
+	unsigned long deadline = jiffies + 120 * HZ;
 	unsigned int armed = 0;
 
 	while (READ_ONCE(hold_exit) && time_before(jiffies, deadline))
