@@ -26,6 +26,9 @@ struct Dispatch {
         return disarmd::watch_unload(options);
     }
     disarmd::ExitCode operator()(const disarmd::ListOptions& options) const { return disarmd::list(options); }
+    disarmd::ExitCode operator()(const disarmd::PreflightOptions& options) const {
+        return disarmd::preflight(options);
+    }
     disarmd::ExitCode operator()(const disarmd::IncidentsOptions& options) const {
         return disarmd::incidents(options);
     }

@@ -18,6 +18,7 @@ namespace disarmd {
 ExitCode run(const RunOptions& options);
 ExitCode watch_unload(const WatchUnloadOptions& options);
 ExitCode list(const ListOptions& options);
+ExitCode preflight(const PreflightOptions& options);
 ExitCode incidents(const IncidentsOptions& options);
 ExitCode doctor(const DoctorOptions& options);
 

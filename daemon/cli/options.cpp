@@ -18,8 +18,9 @@ namespace {
 constexpr const char* footer = R"(
 Exit codes:
     0  clean: nothing found
-    1  found: a timer was still pending when its module was freed
-    2  usage or configuration error
+    1  found: a timer was still pending when its module was freed; preflight: a finding that
+       is certain or likely (with weaker ones alone it is 0)
+    2  usage or configuration error; preflight: a file that can't be read, or is no x86-64 module
     3  inconclusive: no verdict that can be relied on (also: COMMAND ended and the module
        was not unloaded; interrupted)
     4  not possible on this machine (disarmd doctor says why)
@@ -29,7 +30,13 @@ Examples:
   disarmd --watch-unload my_driver -- rmmod my_driver
   disarmd --watch-unload my_driver --json --timeout 60 > verdict.json
   disarmd list --module my_driver
+  disarmd preflight my_driver.ko
   disarmd incidents)";
+
+constexpr const char* preflight_footer = R"(
+Findings are certain, likely, race or possible. Exit codes: 1 if any is certain or likely; 0 if
+there are weaker ones alone, or none; 2 if a file can't be read or is no x86-64 module. Of several
+files the worst counts.)";
 
 constexpr const char* see_help = "see disarmd --help";
 
@@ -42,9 +49,10 @@ public:
         return "Usage: disarmd [run] [--config FILE]\n"
                "       disarmd --watch-unload MODULE [--timeout SEC] [--json] [-- COMMAND ARG...]\n"
                "       disarmd list [--module M | --orphans] [--json]\n"
+               "       disarmd preflight FILE.ko|MODULE... [--json]\n"
                "       disarmd incidents [ID | --module M] [--json] [--ledger FILE]\n"
                "       disarmd doctor [--json]\n"
-               "Every command but incidents takes --probe-backend auto|tracepoint|kprobe.\n";
+               "Every command but preflight and incidents takes --probe-backend auto|tracepoint|kprobe.\n";
     }
 };
 
@@ -120,6 +128,17 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
     list_command->add_flag("--orphans", list.orphans, "only timers whose module is gone");
     list_command->add_flag("--json", list.json, "print one JSON object instead of a table");
 
+    PreflightOptions preflight;
+    auto* const preflight_command =
+        app.add_subcommand("preflight", "what a module's code says before it is ever unloaded");
+    preflight_command
+        ->add_option("module", preflight.files,
+                     "a module's file (.ko, .ko.xz, .ko.zst, .ko.gz), or the name of one that modprobe finds")
+        ->type_name("FILE.ko|MODULE")
+        ->required();
+    preflight_command->add_flag("--json", preflight.json, "print a JSON object for each, on a line, instead of text");
+    preflight_command->footer(preflight_footer);
+
     IncidentsOptions incidents;
     std::string incidents_module;
     auto* const incidents_command =
@@ -177,16 +196,16 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
     if (dashes != arguments.end() && command.empty())
         return fail({EINVAL, fmt::format("-- wants a COMMAND after it ({})", see_help)});
 
-    if (run.config && (!watch_option->empty() || list_command->parsed() || incidents_command->parsed() ||
-                       doctor_command->parsed()))
+    if (run.config && (!watch_option->empty() || list_command->parsed() || preflight_command->parsed() ||
+                       incidents_command->parsed() || doctor_command->parsed()))
         return fail({EINVAL, fmt::format("--config goes with run only ({})", see_help)});
 
     if (list.orphans && !listed_option->empty())
         return fail({EINVAL, fmt::format("--orphans are of no module: leave --module out ({})", see_help)});
 
-    if (incidents_command->parsed() && !backend_options.front()->empty())
-        return fail(
-            {EINVAL, fmt::format("--probe-backend goes with every command but incidents ({})", see_help)});
+    if ((preflight_command->parsed() || incidents_command->parsed()) && !backend_options.front()->empty())
+        return fail({EINVAL, fmt::format("--probe-backend goes with every command but preflight and incidents ({})",
+                                         see_help)});
 
     std::optional<Backend> backend;
     switch (std::ranges::count(backend_options, false, &CLI::Option::empty)) {
@@ -224,6 +243,8 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
             list.module = std::move(*name);
         }
         options.command = std::move(list);
+    } else if (preflight_command->parsed()) {
+        options.command = std::move(preflight);
     } else if (incidents_command->parsed()) {
         if (!incidents_module_option->empty()) {
             auto name = parse_module_name(incidents_module);

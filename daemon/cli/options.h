@@ -42,6 +42,11 @@ struct IncidentsOptions {
     bool json = false;
 };
 
+struct PreflightOptions {
+    std::vector<std::string> files; // or names of modules; at least one
+    bool json = false;
+};
+
 struct DoctorOptions {
     bool json = false;
     Backend backend = Backend::automatic;
@@ -54,7 +59,8 @@ struct PrintOptions {
 
 struct Options {
     bool verbose = false;
-    std::variant<RunOptions, WatchUnloadOptions, ListOptions, IncidentsOptions, DoctorOptions, PrintOptions>
+    std::variant<RunOptions, WatchUnloadOptions, ListOptions, PreflightOptions, IncidentsOptions, DoctorOptions,
+                 PrintOptions>
         command;
 };
 

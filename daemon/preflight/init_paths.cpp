@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "preflight/init_paths.h"
+
+#include <algorithm>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "preflight/flow.h"
+#include "preflight/graph.h"
+#include "preflight/same_timer.h"
+
+namespace disarmd {
+
+namespace {
+
+constexpr std::size_t most_states = 4096;  // for each arm
+constexpr std::size_t most_arms = 64;      // of one module
+constexpr std::int64_t largest_errno = 4095;
+
+// The state of a path: at which block, what the registers hold, and which call has failed on it, if its
+// result was compared.
+struct State {
+    int block = 0;
+    std::size_t instruction = 0; // where in the block it goes on
+    Registers registers{};
+    std::optional<std::int64_t> failed; // where the call is
+};
+
+// What a branch compares with zero.
+std::optional<Value> tested_value(const Instruction& instruction, const Registers& registers) {
+    const auto& to = instruction.to;
+    const auto& from = instruction.from;
+    if (to.type != Operand::Type::reg || to.reg < 0)
+        return std::nullopt;
+    const auto& value = registers.at(static_cast<std::size_t>(to.reg));
+    if (instruction.operation == Operation::test && from.type == Operand::Type::reg && from.reg == to.reg)
+        return value;
+    if (instruction.operation == Operation::compare && from.type == Operand::Type::constant && !from.target &&
+        from.constant == 0)
+        return value;
+    return std::nullopt;
+}
+
+class PathFinder {
+public:
+    PathFinder(const Flow& flow, const CodeLayout& layout, const ModuleCode& code, const FunctionSet& deleting,
+               bool others_delete)
+        : flow_(flow), layout_(layout), code_(code), deleting_(deleting), others_delete_(others_delete) {}
+
+    // Where the function is left with a failure, and which call failed.
+    std::optional<std::pair<std::uint64_t, std::string>> from(const Site& site);
+
+private:
+    [[nodiscard]] bool may_delete(const Instruction& call, const Site& site) const;
+    [[nodiscard]] bool fails(const Value& returned, const State& state) const;
+    [[nodiscard]] std::string name_of_call(std::int64_t offset) const;
+    [[nodiscard]] std::string name_of_failure(const State& state) const;
+    void branch(const State& state, const Flow::Block& block, const std::optional<Value>& tested,
+                std::vector<State>& queue) const;
+
+    const Flow& flow_;
+    const CodeLayout& layout_;
+    const ModuleCode& code_;
+    const FunctionSet& deleting_;
+    bool others_delete_;
+};
+
+bool PathFinder::may_delete(const Instruction& call, const Site& site) const {
+    const auto& target = call.to.target;
+    if (call.indirect || !target)
+        return others_delete_;
+    if (target->section < 0) {
+        if (const auto* const api = find_api(target->external))
+            return is_delete(api->effect) && api->kind == site.kind;
+        return may_delete_within(target->external) || (others_delete_ && !is_harmless(target->external));
+    }
+    const auto callee = layout_.function_with(target->section, target->offset);
+    return callee == no_function || deleting_[static_cast<std::size_t>(callee)];
+}
+
+// The caller is told of a failure: by an error's number, by what a call that failed returned, or by what one did
+// that nobody looked at.
+bool PathFinder::fails(const Value& returned, const State& state) const {
+    if (returned.type == Value::Type::constant) {
+        const auto number = static_cast<std::int64_t>(static_cast<std::int32_t>(returned.number));
+        return number < 0 && number >= -largest_errno;
+    }
+    return returned.type == Value::Type::pointer && returned.base == Value::Base::result && returned.number == 0 &&
+           (!state.failed || returned.origin == *state.failed);
+}
+
+std::string PathFinder::name_of_call(std::int64_t offset) const {
+    const auto& all = flow_.instructions();
+    const auto found = std::ranges::lower_bound(all, static_cast<std::uint64_t>(offset), {}, &Instruction::offset);
+    if (found == all.end() || !found->to.target)
+        return "";
+    const auto& target = *found->to.target;
+    if (target.section < 0)
+        return std::string(target.external);
+    const auto callee = layout_.function_with(target.section, target.offset);
+    return callee == no_function ? "" : code_.functions[static_cast<std::size_t>(callee)].name;
+}
+
+std::string PathFinder::name_of_failure(const State& state) const {
+    if (state.failed)
+        return name_of_call(*state.failed);
+    const auto& returned = state.registers.at(rax);
+    return returned.base == Value::Base::result ? name_of_call(returned.origin) : "";
+}
+
+void PathFinder::branch(const State& state, const Flow::Block& block, const std::optional<Value>& tested,
+                        std::vector<State>& queue) const {
+    const auto& last = flow_.instructions()[block.end - 1];
+    for (const bool jumps : {false, true}) {
+        const int next = block.next.at(jumps ? 1 : 0);
+        if (next < 0)
+            continue;
+        State to = state;
+        to.block = next;
+        to.instruction = flow_.blocks()[static_cast<std::size_t>(next)].first;
+        const bool result = tested && tested->base == Value::Base::result && tested->number == 0;
+        const bool not_zero = last.condition == Condition::not_zero || last.condition == Condition::negative;
+        const bool zero = last.condition == Condition::zero || last.condition == Condition::not_negative;
+        if (last.operation == Operation::branch && result && (not_zero || zero)) {
+            if (jumps == not_zero) {
+                to.failed = tested->origin;
+            } else {
+                // It went well, or is no error: what was returned is none either.
+                for (auto& value : to.registers) {
+                    if (value == *tested)
+                        value = Value::of_constant(0);
+                }
+            }
+        }
+        queue.push_back(std::move(to));
+    }
+}
+
+std::optional<std::pair<std::uint64_t, std::string>> PathFinder::from(const Site& site) {
+    const auto& instructions = flow_.instructions();
+    std::vector<State> queue;
+    for (std::size_t i = 0; i < flow_.blocks().size(); ++i) {
+        const auto& block = flow_.blocks()[i];
+        auto registers = block.before;
+        for (std::size_t at = block.first; at < block.end; ++at) {
+            step(instructions[at], registers);
+            if (instructions[at].offset == site.offset)
+                queue.push_back({static_cast<int>(i), at + 1, registers, std::nullopt});
+        }
+    }
+    std::set<std::pair<int, std::int64_t>> visited; // block, and what has failed or is in rax, rbx, rbp, r12
+    for (std::size_t states = 0; !queue.empty() && states < most_states; ++states) {
+        auto state = std::move(queue.back());
+        queue.pop_back();
+        const auto& block = flow_.blocks()[static_cast<std::size_t>(state.block)];
+        if (state.instruction == block.first) {
+            std::uint64_t key = state.failed ? static_cast<std::uint64_t>(*state.failed) + 1 : 0;
+            for (const std::size_t reg : {0U, 3U, 5U, 12U, 13U, 14U, 15U}) {
+                const auto& value = state.registers.at(reg);
+                constexpr std::uint64_t prime = 1099511628211;
+                key = key * prime + static_cast<std::uint64_t>(value.type);
+                key = key * prime + static_cast<std::uint64_t>(value.number);
+                key = key * prime + static_cast<std::uint64_t>(value.origin);
+            }
+            if (!visited.emplace(state.block, static_cast<std::int64_t>(key)).second)
+                continue;
+        }
+        std::optional<Value> tested;
+        bool over = false;
+        for (std::size_t at = state.instruction; at < block.end && !over; ++at) {
+            const auto& instruction = instructions[at];
+            const bool leaves = instruction.operation == Operation::jump && block.next[1] < 0 && at + 1 == block.end;
+            if ((instruction.operation == Operation::call || leaves) && may_delete(instruction, site))
+                over = true;
+            else if (instruction.operation == Operation::back && fails(state.registers.at(rax), state))
+                return std::pair(instruction.offset, name_of_failure(state));
+            else if (instruction.operation == Operation::test || instruction.operation == Operation::compare)
+                tested = tested_value(instruction, state.registers);
+            step(instruction, state.registers);
+        }
+        if (!over)
+            branch(state, block, tested, queue);
+    }
+    return std::nullopt;
+}
+
+} // namespace
+
+void find_failing_paths(const ElfImage& image, const Decoder& decoder, const CodeLayout& layout, ModuleCode& code) {
+    std::size_t arms = 0;
+    for (std::size_t i = 0; i < code.sites.size() && arms < most_arms; ++i) {
+        const auto& site = code.sites[i];
+        const auto& function = code.functions[static_cast<std::size_t>(site.function)];
+        if (site.api->effect != Effect::arms || site.at_once || !is_own(code, site) ||
+            !(function.init || site.function == code.init))
+            continue;
+        ++arms;
+        const auto deletes = [&](const Site& other) { return is_delete(other.api->effect) && other.kind == site.kind; };
+        auto ends = functions_where(code, [](const Function& other) {
+            return std::ranges::any_of(other.externals, may_delete_within);
+        });
+        for (const auto& other : code.sites) {
+            if (deletes(other))
+                ends[static_cast<std::size_t>(other.function)] = true;
+        }
+        const auto deleting = leading_to(code, ends);
+        const auto by_pointer = reached_from(code, called_by_others(code));
+        bool others_delete = false;
+        for (std::size_t at = 0; at < ends.size(); ++at)
+            others_delete = others_delete || (ends[at] && by_pointer[at]);
+        // What init calls is undone by init, if by anything.
+        if (site.function != code.init) {
+            const auto callers = leading_to(code, only(code, site.function));
+            bool undone = false;
+            for (std::size_t at = 0; at < callers.size(); ++at)
+                undone = undone || (callers[at] && deleting[at] && static_cast<FunctionIndex>(at) != site.function);
+            if (undone)
+                continue;
+        }
+        const auto& extent = layout.extent(site.function);
+        const Flow flow(decoder, image, extent.section, extent.begin, extent.end, extent.entries);
+        PathFinder finder(flow, layout, code, deleting, others_delete);
+        if (auto found = finder.from(site))
+            code.failing_paths.push_back({i, found->first, std::move(found->second)});
+    }
+}
+
+} // namespace disarmd

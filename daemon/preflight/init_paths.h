@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "preflight/decoder.h"
+#include "preflight/elf_image.h"
+#include "preflight/layout.h"
+#include "preflight/model.h"
+
+namespace disarmd {
+
+// Adds to the code, of which all else is known, the paths through its init on which a timer of the module's own is armed,
+// something fails after that, and nothing that is called from then on could delete the timer. Follows a bounded number of steps.
+void find_failing_paths(const ElfImage& image, const Decoder& decoder, const CodeLayout& layout, ModuleCode& code);
+
+} // namespace disarmd
