@@ -82,7 +82,7 @@ std::span<const Api> timer_apis() {
 bool may_delete_within(std::string_view function) {
     constexpr auto those = std::to_array<std::string_view>({
         "inet_csk_clear_xmit_timers", "inet_csk_destroy_sock", "sk_common_release", "sk_free", "tcp_",
-        "dccp_", "neigh_", "lapb_", "ax25_", "x25_", "lec_", "devm_delayed_work_autocancel",
+        "dccp_", "neigh_", "lapb_", "ax25_", "x25_", "devm_cxl_sanitize_setup_notifier",
     });
     return begins_with_any(function, those);
 }
@@ -94,6 +94,12 @@ bool waits(std::string_view function) {
         "rcu_barrier", "__SCT__might_resched", "flush_work", "__flush_work", "down", "wait_woken",
         "autoremove_wake", "drain_workqueue", "kthread_flush_",
     });
+    return begins_with_any(function, those);
+}
+
+bool signals(std::string_view function) {
+    constexpr auto those =
+        std::to_array<std::string_view>({"complete", "__wake_up", "swake_up", "wake_up", "up", "kthread_stop"});
     return begins_with_any(function, those);
 }
 

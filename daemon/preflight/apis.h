@@ -48,6 +48,9 @@ bool may_delete_within(std::string_view function);
 // It waits for something to happen, which a callback may be: until then a timer can have expired by itself.
 bool waits(std::string_view function);
 
+// It wakes up who waits.
+bool signals(std::string_view function);
+
 // It keeps a module from being unloaded.
 bool holds_modules(std::string_view function);
 

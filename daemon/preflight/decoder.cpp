@@ -63,6 +63,14 @@ Register number_of(x86_reg name) {
     return index < register_numbers.size() ? register_numbers.at(index) : no_register;
 }
 
+// They do not come back to who called them.
+bool never_returns(std::string_view function) {
+    constexpr auto those = std::to_array<std::string_view>(
+        {"__stack_chk_fail", "panic", "fortify_panic", "__fortify_panic", "do_exit", "kthread_exit",
+         "kthread_complete_and_exit", "__module_put_and_kthread_exit", "complete_and_exit"});
+    return std::ranges::find(those, function) != those.end();
+}
+
 std::uint32_t bit(Register reg) {
     return reg < 0 ? 0 : std::uint32_t{1} << static_cast<unsigned int>(reg);
 }
@@ -251,6 +259,8 @@ Instruction Decoder::decode(const ElfImage& image, int section, std::uint64_t of
         const auto name = instruction.to.target->external;
         if (name == "__x86_return_thunk" || name == "srso_return_thunk") {
             instruction.operation = Operation::back;
+        } else if (never_returns(name)) {
+            instruction.operation = Operation::trap;
         } else if (name.starts_with("__x86_indirect_")) {
             // A retpoline: as far as this file goes, a call or jump through a register.
             instruction.indirect = true;

@@ -2,6 +2,7 @@
 #include "preflight/flow.h"
 
 #include <algorithm>
+#include <tuple>
 
 namespace disarmd {
 
@@ -127,6 +128,43 @@ void step(const Instruction& instruction, Registers& registers) {
     at(registers, rsp) = Value::of_pointer(Value::Base::stack, 0);
 }
 
+std::optional<Tested> run_block(std::span<const Instruction> block, Registers& registers) {
+    Value compared; // with zero
+    for (const auto& instruction : block) {
+        const auto& [to, from] = std::tie(instruction.to, instruction.from);
+        if (instruction.operation == Operation::test || instruction.operation == Operation::compare) {
+            const bool with_itself = instruction.operation == Operation::test && from.type == Operand::Type::reg &&
+                                     from.reg == to.reg;
+            const bool with_zero = instruction.operation == Operation::compare &&
+                                   from.type == Operand::Type::constant && !from.target && from.constant == 0;
+            compared = Value{};
+            if (to.type == Operand::Type::reg && to.reg >= 0 && to.size >= 4 && (with_itself || with_zero))
+                compared = at(registers, to.reg);
+        }
+        step(instruction, registers);
+    }
+    if (compared.base != Value::Base::result || compared.number != 0 || block.empty() ||
+        block.back().operation != Operation::branch)
+        return std::nullopt;
+    switch (block.back().condition) {
+    case Condition::not_zero:
+    case Condition::negative:
+        return Tested{compared, true};
+    case Condition::zero:
+    case Condition::not_negative:
+        return Tested{compared, false};
+    default:
+        return std::nullopt;
+    }
+}
+
+void refine_success(const Value& result, Registers& registers) {
+    for (auto& value : registers) {
+        if (value == result)
+            value = Value::of_constant(0);
+    }
+}
+
 Flow::Flow(const Decoder& decoder, const ElfImage& image, int section, std::uint64_t begin, std::uint64_t end,
            std::span<const std::uint64_t> entries)
     : section_(section), begin_(begin), end_(end) {
@@ -225,11 +263,15 @@ void Flow::propagate() {
             const auto& block = blocks_[static_cast<std::size_t>(queue.back())];
             queue.pop_back();
             auto registers = block.before;
-            for (std::size_t i = block.first; i < block.end; ++i)
-                step(instructions_[i], registers);
-            for (const int next : block.next) {
-                if (next >= 0)
-                    reach(next, registers, queue);
+            const auto next = block.next;
+            const auto tested = run_block(instructions_of(block), registers);
+            for (const bool jumps : {false, true}) {
+                auto then = registers;
+                // Of a pointer, zero is the failure; what is known of it after that is of no use either way.
+                if (tested && tested->failed_if_jumps != jumps)
+                    refine_success(tested->result, then);
+                if (const int to = next.at(jumps ? 1 : 0); to >= 0)
+                    reach(to, then, queue);
             }
         }
     };

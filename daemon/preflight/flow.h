@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -60,6 +61,18 @@ void step(const Instruction& instruction, Registers& registers);
 // Where a memory operand lies.
 Value address_of(const Operand& memory, const Registers& registers);
 
+// What a branch at the end of a block tells of the result of a call: that it is zero on one of the ways.
+struct Tested {
+    Value result;
+    bool failed_if_jumps = false; // that it is not zero, or negative, where the branch jumps
+};
+
+// The block's instructions, which are made on the way. Nothing: it ends in no branch, or in one on something else.
+std::optional<Tested> run_block(std::span<const Instruction> block, Registers& registers);
+
+// It went well, or is no error: what holds the result holds zero.
+void refine_success(const Value& result, Registers& registers);
+
 // One function's code, and what its registers hold where.
 class Flow {
 public:
@@ -83,6 +96,9 @@ public:
     // them is not known.
     [[nodiscard]] const std::vector<Value>& lost() const { return lost_; }
     [[nodiscard]] const std::vector<Instruction>& instructions() const { return instructions_; }
+    [[nodiscard]] std::span<const Instruction> instructions_of(const Block& block) const {
+        return std::span(instructions_).subspan(block.first, block.end - block.first);
+    }
 
 private:
     void find_blocks(std::span<const std::uint64_t> entries);

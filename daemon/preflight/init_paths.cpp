@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -28,21 +29,6 @@ struct State {
     std::optional<std::int64_t> failed; // where the call is
 };
 
-// What a branch compares with zero.
-std::optional<Value> tested_value(const Instruction& instruction, const Registers& registers) {
-    const auto& to = instruction.to;
-    const auto& from = instruction.from;
-    if (to.type != Operand::Type::reg || to.reg < 0)
-        return std::nullopt;
-    const auto& value = registers.at(static_cast<std::size_t>(to.reg));
-    if (instruction.operation == Operation::test && from.type == Operand::Type::reg && from.reg == to.reg)
-        return value;
-    if (instruction.operation == Operation::compare && from.type == Operand::Type::constant && !from.target &&
-        from.constant == 0)
-        return value;
-    return std::nullopt;
-}
-
 class PathFinder {
 public:
     PathFinder(const Flow& flow, const CodeLayout& layout, const ModuleCode& code, const FunctionSet& deleting,
@@ -57,7 +43,7 @@ private:
     [[nodiscard]] bool fails(const Value& returned, const State& state) const;
     [[nodiscard]] std::string name_of_call(std::int64_t offset) const;
     [[nodiscard]] std::string name_of_failure(const State& state) const;
-    void branch(const State& state, const Flow::Block& block, const std::optional<Value>& tested,
+    void branch(const State& state, const Flow::Block& block, const std::optional<Tested>& tested,
                 std::vector<State>& queue) const;
 
     const Flow& flow_;
@@ -110,9 +96,8 @@ std::string PathFinder::name_of_failure(const State& state) const {
     return returned.base == Value::Base::result ? name_of_call(returned.origin) : "";
 }
 
-void PathFinder::branch(const State& state, const Flow::Block& block, const std::optional<Value>& tested,
+void PathFinder::branch(const State& state, const Flow::Block& block, const std::optional<Tested>& tested,
                         std::vector<State>& queue) const {
-    const auto& last = flow_.instructions()[block.end - 1];
     for (const bool jumps : {false, true}) {
         const int next = block.next.at(jumps ? 1 : 0);
         if (next < 0)
@@ -120,20 +105,10 @@ void PathFinder::branch(const State& state, const Flow::Block& block, const std:
         State to = state;
         to.block = next;
         to.instruction = flow_.blocks()[static_cast<std::size_t>(next)].first;
-        const bool result = tested && tested->base == Value::Base::result && tested->number == 0;
-        const bool not_zero = last.condition == Condition::not_zero || last.condition == Condition::negative;
-        const bool zero = last.condition == Condition::zero || last.condition == Condition::not_negative;
-        if (last.operation == Operation::branch && result && (not_zero || zero)) {
-            if (jumps == not_zero) {
-                to.failed = tested->origin;
-            } else {
-                // It went well, or is no error: what was returned is none either.
-                for (auto& value : to.registers) {
-                    if (value == *tested)
-                        value = Value::of_constant(0);
-                }
-            }
-        }
+        if (tested && tested->failed_if_jumps == jumps)
+            to.failed = tested->result.origin;
+        else if (tested)
+            refine_success(tested->result, to.registers);
         queue.push_back(std::move(to));
     }
 }
@@ -167,19 +142,16 @@ std::optional<std::pair<std::uint64_t, std::string>> PathFinder::from(const Site
             if (!visited.emplace(state.block, static_cast<std::int64_t>(key)).second)
                 continue;
         }
-        std::optional<Value> tested;
+        const auto rest = std::span(instructions).subspan(state.instruction, block.end - state.instruction);
         bool over = false;
-        for (std::size_t at = state.instruction; at < block.end && !over; ++at) {
-            const auto& instruction = instructions[at];
-            const bool leaves = instruction.operation == Operation::jump && block.next[1] < 0 && at + 1 == block.end;
-            if ((instruction.operation == Operation::call || leaves) && may_delete(instruction, site))
-                over = true;
-            else if (instruction.operation == Operation::back && fails(state.registers.at(rax), state))
-                return std::pair(instruction.offset, name_of_failure(state));
-            else if (instruction.operation == Operation::test || instruction.operation == Operation::compare)
-                tested = tested_value(instruction, state.registers);
-            step(instruction, state.registers);
+        for (const auto& instruction : rest) {
+            const bool leaves = instruction.operation == Operation::jump && block.next[1] < 0;
+            over = over || ((instruction.operation == Operation::call || leaves) && may_delete(instruction, site));
         }
+        const auto tested = run_block(rest, state.registers);
+        if (!over && instructions[block.end - 1].operation == Operation::back &&
+            fails(state.registers.at(rax), state))
+            return std::pair(instructions[block.end - 1].offset, name_of_failure(state));
         if (!over)
             branch(state, block, tested, queue);
     }

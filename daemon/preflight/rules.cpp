@@ -76,10 +76,11 @@ struct Facts {
 
     const ModuleCode& code;
     FunctionSet by_exit;   // what exit calls
-    FunctionSet may_run;   // what may run while exit does its work: that, and what others may call then
+    FunctionSet may_run;   // what may run on the way out: that, and what others may call
     FunctionSet after_init; // all that is not only init's
     bool exit_calls_back = false;
     bool exit_waits = false;
+    bool waits_anywhere = false;
     bool unsure = false; // whether a timer is armed when exit begins may hang on more than the calls
     bool helped = false; // a function of the kernel's that may delete a timer is called
 };
@@ -90,12 +91,13 @@ Facts::Facts(const ModuleCode& of) : code(of) {
     for (std::size_t i = 0; i < by_exit.size(); ++i)
         exit_calls_back = exit_calls_back || (by_exit[i] && may_call_back(code.functions[i]));
     may_run = by_exit;
+    // What others can call may have run before, when whoever used the module let go of it.
     for (std::size_t i = 0; i < may_run.size(); ++i)
-        may_run[i] = may_run[i] || (exit_calls_back && by_others[i]) || code.functions[i].exported;
-    may_run = reached_from(code, may_run);
+        may_run[i] = may_run[i] || by_others[i];
     after_init = functions_where(code, [](const Function& function) { return !function.init; });
     exit_waits = any_calls(code, by_exit, waits);
-    unsure = any_calls(code, after_init, waits) || any_calls(code, reached_from(code, after_init), holds_modules);
+    waits_anywhere = any_calls(code, after_init, waits);
+    unsure = waits_anywhere || any_calls(code, reached_from(code, after_init), holds_modules);
     helped = any_calls(code, after_init, may_delete_within);
 }
 
@@ -134,20 +136,31 @@ const Site* first_arm(const Facts& facts, const OwnTimer& timer) {
     return found;
 }
 
+// Its callback wakes up somebody, and the module waits for something: perhaps for that.
+bool tells_its_end(const Facts& facts, const OwnTimer& timer) {
+    return facts.waits_anywhere &&
+           any_calls(facts.code, reached_from(facts.code, only(facts.code, timer.callback)), signals);
+}
+
 void find_never_deleted(const Facts& facts, const OwnTimer& timer, const Site& arm, std::vector<Finding>& findings) {
     const bool known = timer.place.type == Place::Type::fixed && !timer.escapes;
-    const bool any_of_kind = std::ranges::any_of(
-        facts.code.sites, [&](const Site& site) { return deletes(site) && site.kind == timer.kind; });
-    // Of one in an object it can't be told which deletes are others'.
-    if (any_of_kind && !known)
-        return;
+    bool any_of_kind = false;
+    for (const auto& site : facts.code.sites) {
+        if (!deletes(site))
+            continue;
+        any_of_kind = any_of_kind || site.kind == timer.kind;
+        if (concerns(facts.code, site, timer) != Same::no)
+            return;
+    }
     auto finding = finding_at(facts, Rule::never_deleted, timer, arm);
     const auto nothing = any_of_kind ? "nothing in the module deletes it" : "the module calls nothing that deletes one";
     finding.text = fmt::format("{}() arms {}, and {}", finding.function, subject_of(finding), nothing);
-    if (facts.exit_waits || facts.helped) {
+    const bool signals_end = tells_its_end(facts, timer);
+    if (facts.exit_waits || facts.helped || signals_end) {
         finding.certainty = Certainty::possible;
-        finding.text += facts.helped ? "; a function of the kernel's that it calls may"
-                                     : "; but its exit waits, perhaps until the timer has expired";
+        finding.text += facts.helped       ? "; a function of the kernel's that it calls may"
+                        : facts.exit_waits ? "; but its exit waits, perhaps until the timer has expired"
+                                           : "; but its callback wakes up who waits, perhaps for that";
     } else if (known && !facts.unsure) {
         finding.certainty = Certainty::certain;
     } else {
@@ -168,7 +181,8 @@ void find_not_reached(const Facts& facts, const OwnTimer& timer, const Site& arm
     if (elsewhere == nullptr || facts.helped)
         return;
     auto finding = finding_at(facts, Rule::not_reached, timer, arm);
-    finding.certainty = facts.exit_waits || facts.exit_calls_back ? Certainty::possible : Certainty::likely;
+    const bool others = facts.exit_waits || facts.exit_calls_back || facts.waits_anywhere;
+    finding.certainty = others ? Certainty::possible : Certainty::likely;
     finding.text = fmt::format("{}() arms {}; what deletes one is called by {}(), which the module's exit does not reach",
                                finding.function, subject_of(finding), name_of(facts.code, elsewhere->function));
     findings.push_back(std::move(finding));
@@ -178,7 +192,7 @@ void find_race(const Facts& facts, const OwnTimer& timer, std::vector<Finding>& 
     const auto rearms = std::ranges::find_if(facts.code.sites, [&](const Site& site) {
         return arms(site) && site.function == timer.callback && concerns(facts.code, site, timer) == Same::yes;
     });
-    if (timer.callback == no_function || rearms == facts.code.sites.end())
+    if (timer.callback == no_function || rearms == facts.code.sites.end() || tells_its_end(facts, timer))
         return;
     const Site* found = nullptr;
     for (const auto& site : facts.code.sites) {
