@@ -12,7 +12,7 @@ using enum Effect;
 using enum TimerKind;
 
 // By name, as it is searched by halves.
-constexpr auto table = std::to_array<Api>({
+constexpr auto all_apis = std::to_array<Api>({
     {"add_timer", timer, arms},
     {"add_timer_global", timer, arms}, // 6.9
     {"add_timer_local", timer, arms},  // 6.9
@@ -61,7 +61,7 @@ constexpr auto table = std::to_array<Api>({
     {"wiphy_delayed_work_flush", timer, deletes_sync, 1},
     {"wiphy_delayed_work_queue", timer, arms, 1},
 });
-static_assert(std::ranges::is_sorted(table, {}, &Api::name));
+static_assert(std::ranges::is_sorted(all_apis, {}, &Api::name));
 
 template <std::size_t count>
 bool begins_with_any(std::string_view function, const std::array<std::string_view, count>& beginnings) {
@@ -71,12 +71,12 @@ bool begins_with_any(std::string_view function, const std::array<std::string_vie
 } // namespace
 
 const Api* find_api(std::string_view function) {
-    const auto* const found = std::ranges::lower_bound(table, function, {}, &Api::name);
-    return found != table.end() && found->name == function ? found : nullptr;
+    const auto* const found = std::ranges::lower_bound(all_apis, function, {}, &Api::name);
+    return found != all_apis.end() && found->name == function ? found : nullptr;
 }
 
 std::span<const Api> timer_apis() {
-    return table;
+    return all_apis;
 }
 
 bool may_delete_within(std::string_view function) {

@@ -13,8 +13,8 @@
 #include "base/text.h"
 #include "preflight/decoder.h"
 #include "preflight/flow.h"
-#include "preflight/init_paths.h"
 #include "preflight/layout.h"
+#include "preflight/paths.h"
 
 namespace disarmd {
 
@@ -156,9 +156,9 @@ void Reader::note_transfer(Function& function, FunctionIndex index, const Instru
     const auto& target = instruction.to.target;
     if (instruction.indirect) {
         // A jump through a table stays within the function; what is called through the kernel's own pointers is the kernel's.
-        const bool table = instruction.operation == Operation::jump && instruction.to.index >= 0;
+        const bool through_table = instruction.operation == Operation::jump && instruction.to.index >= 0;
         const bool kernels = target && target->section < 0;
-        if (!table && !kernels)
+        if (!through_table && !kernels)
             function.calls_pointers = true;
         return;
     }
@@ -420,6 +420,7 @@ ModuleCode Reader::read() {
     }
     find_timers();
     find_failing_paths(image_, decoder_, layout_, code_);
+    find_last_deletes(image_, decoder_, layout_, code_);
     return std::move(code_);
 }
 

@@ -298,4 +298,44 @@ void Flow::visit(const Visitor& visitor) const {
     }
 }
 
+bool Flow::leads(std::optional<std::uint64_t> from, std::optional<std::uint64_t> to,
+                 const std::function<bool(const Instruction&)>& stops) const {
+    std::vector<bool> seen(blocks_.size());
+    std::vector<std::pair<std::size_t, std::size_t>> queue; // block, and the instruction to go on with
+    if (!from && !blocks_.empty())
+        queue.emplace_back(0, 0);
+    for (std::size_t i = 0; from && i < blocks_.size(); ++i) {
+        for (std::size_t at = blocks_[i].first; at < blocks_[i].end; ++at) {
+            if (instructions_[at].offset == *from)
+                queue.emplace_back(i, at + 1);
+        }
+    }
+    while (!queue.empty()) {
+        const auto [index, first] = queue.back();
+        queue.pop_back();
+        const auto& block = blocks_[index];
+        bool stopped = false;
+        for (std::size_t at = first; at < block.end && !stopped; ++at) {
+            const auto& instruction = instructions_[at];
+            if (to && instruction.offset == *to)
+                return true;
+            stopped = stops(instruction);
+        }
+        const auto& last = instructions_[block.end - 1];
+        const bool leaves = last.operation == Operation::back ||
+                            (last.operation == Operation::jump && block.next[1] < 0);
+        if (stopped)
+            continue;
+        if (leaves && !to)
+            return true;
+        for (const int next : block.next) {
+            if (next >= 0 && !seen[static_cast<std::size_t>(next)]) {
+                seen[static_cast<std::size_t>(next)] = true;
+                queue.emplace_back(static_cast<std::size_t>(next), blocks_[static_cast<std::size_t>(next)].first);
+            }
+        }
+    }
+    return false;
+}
+
 } // namespace disarmd

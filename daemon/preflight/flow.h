@@ -84,6 +84,11 @@ public:
     // Every instruction once, in the order of the code.
     void visit(const Visitor& visitor) const;
 
+    // Whether a path leads from behind the instruction at an offset, or from the function's begin, to the one at
+    // another, or to the function's end, with nothing on it that stops it.
+    [[nodiscard]] bool leads(std::optional<std::uint64_t> from, std::optional<std::uint64_t> to,
+                             const std::function<bool(const Instruction&)>& stops) const;
+
     struct Block {
         std::size_t first = 0; // instructions
         std::size_t end = 0;

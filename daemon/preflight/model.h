@@ -82,6 +82,8 @@ struct ModuleCode {
     std::vector<Site> sites;
     std::vector<OwnTimer> timers;
     std::vector<FailingPath> failing_paths;
+    // Sites in exit that delete and do not wait, on a path on which nothing is waited for before, nor deletes and waits after.
+    std::vector<std::size_t> last_deletes;
     // Functions that were too large to be followed: where a timer is known from may be missed.
     std::size_t not_followed = 0;
 };

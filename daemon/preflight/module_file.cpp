@@ -112,9 +112,11 @@ Failure unpack_zstd(std::string_view packed, Sink& sink) {
             return damaged;
         if (!sink.take(chunk.data(), out.pos))
             return too_large;
+        if (in.pos == in.size && wanted == 0)
+            return std::nullopt;
         // A decoder that has filled its output may have more of it, whatever is left of the input.
         if (in.pos == in.size && out.pos < out.size)
-            return wanted == 0 ? std::nullopt : Failure(truncated);
+            return truncated;
     }
 }
 

@@ -192,21 +192,33 @@ void find_race(const Facts& facts, const OwnTimer& timer, std::vector<Finding>& 
     const auto rearms = std::ranges::find_if(facts.code.sites, [&](const Site& site) {
         return arms(site) && site.function == timer.callback && concerns(facts.code, site, timer) == Same::yes;
     });
-    if (timer.callback == no_function || rearms == facts.code.sites.end() || tells_its_end(facts, timer))
+    if (timer.callback == no_function || rearms == facts.code.sites.end())
         return;
     const Site* found = nullptr;
-    for (const auto& site : facts.code.sites) {
+    bool waited_for = tells_its_end(facts, timer);
+    for (std::size_t i = 0; i < facts.code.sites.size(); ++i) {
+        const auto& site = facts.code.sites[i];
         if (!deletes(site) || site.function == timer.callback)
             continue;
         const auto same = concerns(facts.code, site, timer);
-        // One that waits may be meant for it.
-        if (site.api->effect != Effect::deletes && same != Same::no)
-            return;
-        const bool surer = found == nullptr ||
-                           (contains(facts.by_exit, site.function) && !contains(facts.by_exit, found->function));
-        if (same == Same::yes && contains(facts.may_run, site.function) && surer)
+        if (site.api->effect != Effect::deletes) {
+            waited_for = waited_for || same != Same::no;
+            continue;
+        }
+        if (same != Same::yes || !contains(facts.may_run, site.function))
+            continue;
+        // The last word of exit, whatever waits elsewhere.
+        if (std::ranges::find(facts.code.last_deletes, i) != facts.code.last_deletes.end()) {
+            found = &site;
+            waited_for = false;
+            break;
+        }
+        if (found == nullptr || (contains(facts.by_exit, site.function) && !contains(facts.by_exit, found->function)))
             found = &site;
     }
+    // One that waits may be meant for it.
+    if (waited_for)
+        return;
     if (found == nullptr)
         return;
     auto finding = finding_at(facts, Rule::race, timer, *found);

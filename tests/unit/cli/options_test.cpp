@@ -120,6 +120,19 @@ TEST(ParseOptions, doctor_takes_json) {
     EXPECT_TRUE(parsed<DoctorOptions>({"doctor", "--json"}).json);
 }
 
+TEST(ParseOptions, preflight_takes_files_and_names_of_modules) {
+    const auto one = parsed<PreflightOptions>({"preflight", "m.ko"});
+    EXPECT_THAT(one.files, ElementsAre("m.ko"));
+    EXPECT_FALSE(one.json);
+    const auto several = parsed<PreflightOptions>({"preflight", "a.ko", "--json", "b.ko.xz", "loop"});
+    EXPECT_THAT(several.files, ElementsAre("a.ko", "b.ko.xz", "loop"));
+    EXPECT_TRUE(several.json);
+    EXPECT_THAT(error_of({"preflight"}), HasSubstr("required"));
+    EXPECT_THAT(error_of({"preflight", "m.ko", "--module", "m"}), HasSubstr("--module"));
+    EXPECT_THAT(error_of({"--probe-backend", "kprobe", "preflight", "m.ko"}), HasSubstr("every command but preflight"));
+    EXPECT_THAT(error_of({"--config", "f.toml", "preflight", "m.ko"}), HasSubstr("--config goes with run only"));
+}
+
 TEST(ParseOptions, incidents_alone_lists_what_the_service_has_recorded) {
     const auto incidents = parsed<IncidentsOptions>({"incidents"});
     EXPECT_EQ(incidents.id, std::nullopt);
@@ -157,7 +170,7 @@ TEST(ParseOptions, incidents_takes_nothing_that_excludes_another) {
                                        {"incidents", "--probe-backend", "kprobe"}})
         EXPECT_THAT(error_of(arguments), EndsWith("(see disarmd --help)"));
     EXPECT_EQ(error_of({"--probe-backend", "kprobe", "incidents"}),
-              "--probe-backend goes with every command but incidents (see disarmd --help)");
+              "--probe-backend goes with every command but preflight and incidents (see disarmd --help)");
     EXPECT_EQ(error_of({"--config", "c", "incidents"}), "--config goes with run only (see disarmd --help)");
     EXPECT_EQ(error_of({"incidents", "--", "x"}),
               "-- COMMAND goes with --watch-unload only (see disarmd --help)");
@@ -314,7 +327,7 @@ TEST(ParseOptions, help_tells_the_exit_codes) {
 TEST(ParseOptions, help_names_every_command_and_option) {
     const auto text = parsed<PrintOptions>({"--help"}).text;
     for (const std::string word :
-         {"run", "list", "incidents", "doctor", "--ledger", "--module", "--watch-unload", "--timeout",
+         {"run", "list", "preflight", "incidents", "doctor", "--ledger", "--module", "--watch-unload", "--timeout",
           "--json", "--config", "--verbose", "--version", "--help", "--probe-backend", "--orphans"})
         EXPECT_THAT(text, HasSubstr(word));
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "preflight/init_paths.h"
+#include "preflight/paths.h"
 
 #include <algorithm>
 #include <optional>
@@ -196,6 +196,47 @@ void find_failing_paths(const ElfImage& image, const Decoder& decoder, const Cod
         PathFinder finder(flow, layout, code, deleting, others_delete);
         if (auto found = finder.from(site))
             code.failing_paths.push_back({i, found->first, std::move(found->second)});
+    }
+}
+
+void find_last_deletes(const ElfImage& image, const Decoder& decoder, const CodeLayout& layout, ModuleCode& code) {
+    if (code.exit == no_function)
+        return;
+    const auto waits_for = [](const Site& site, TimerKind kind) {
+        return (site.api->effect == Effect::deletes_sync || site.api->effect == Effect::shuts_down) && site.kind == kind;
+    };
+    const auto& extent = layout.extent(code.exit);
+    const Flow flow(decoder, image, extent.section, extent.begin, extent.end, extent.entries);
+    for (std::size_t i = 0; i < code.sites.size(); ++i) {
+        const auto& site = code.sites[i];
+        if (site.function != code.exit || site.api->effect != Effect::deletes)
+            continue;
+        FunctionSet ends(code.functions.size());
+        for (const auto& other : code.sites) {
+            if (waits_for(other, site.kind))
+                ends[static_cast<std::size_t>(other.function)] = true;
+        }
+        const auto waiting = leading_to(code, ends);
+        const auto may_wait = [&](const Instruction& instruction) {
+            const auto& target = instruction.to.target;
+            if (instruction.operation != Operation::call && instruction.operation != Operation::jump)
+                return false;
+            if (instruction.indirect || !target)
+                return true;
+            if (target->section < 0) {
+                const auto* const api = find_api(target->external);
+                return api != nullptr && api->effect != Effect::deletes && is_delete(api->effect) &&
+                       api->kind == site.kind;
+            }
+            const auto callee = layout.function_with(target->section, target->offset);
+            return callee != code.exit && callee != no_function && waiting[static_cast<std::size_t>(callee)];
+        };
+        // What was waited for before may be that the callback does not arm it any more.
+        const auto waited = [](const Instruction& instruction) {
+            return instruction.operation == Operation::call && instruction.to.target && waits(instruction.to.target->external);
+        };
+        if (flow.leads(std::nullopt, site.offset, waited) && flow.leads(site.offset, std::nullopt, may_wait))
+            code.last_deletes.push_back(i);
     }
 }
 

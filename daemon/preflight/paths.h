@@ -12,4 +12,8 @@ namespace disarmd {
 // something fails after that, and nothing that is called from then on could delete the timer. Follows a bounded number of steps.
 void find_failing_paths(const ElfImage& image, const Decoder& decoder, const CodeLayout& layout, ModuleCode& code);
 
+// Adds the deletes in exit that are its last word: on some path nothing is waited for before, and nothing deletes and waits
+// after.
+void find_last_deletes(const ElfImage& image, const Decoder& decoder, const CodeLayout& layout, ModuleCode& code);
+
 } // namespace disarmd
