@@ -136,7 +136,8 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
                      "a module's file (.ko, .ko.xz, .ko.zst, .ko.gz), or the name of one that modprobe finds")
         ->type_name("FILE.ko|MODULE")
         ->required();
-    preflight_command->add_flag("--json", preflight.json, "print a JSON object for each, on a line, instead of text");
+    preflight_command->add_flag("--json", preflight.json,
+                                "print a JSON object for each, on a line, instead of text");
     preflight_command->footer(preflight_footer);
 
     IncidentsOptions incidents;
@@ -204,8 +205,9 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
         return fail({EINVAL, fmt::format("--orphans are of no module: leave --module out ({})", see_help)});
 
     if ((preflight_command->parsed() || incidents_command->parsed()) && !backend_options.front()->empty())
-        return fail({EINVAL, fmt::format("--probe-backend goes with every command but preflight and incidents ({})",
-                                         see_help)});
+        return fail(
+            {EINVAL, fmt::format("--probe-backend goes with every command but preflight and incidents ({})",
+                                 see_help)});
 
     std::optional<Backend> backend;
     switch (std::ranges::count(backend_options, false, &CLI::Option::empty)) {

@@ -59,8 +59,8 @@ struct PrintOptions {
 
 struct Options {
     bool verbose = false;
-    std::variant<RunOptions, WatchUnloadOptions, ListOptions, PreflightOptions, IncidentsOptions, DoctorOptions,
-                 PrintOptions>
+    std::variant<RunOptions, WatchUnloadOptions, ListOptions, PreflightOptions, IncidentsOptions,
+                 DoctorOptions, PrintOptions>
         command;
 };
 

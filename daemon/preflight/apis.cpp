@@ -26,8 +26,8 @@ constexpr auto all_apis = std::to_array<Api>({
     {"alarm_try_to_cancel", alarm, deletes},
     {"cancel_delayed_work", delayed_work, deletes},
     {"cancel_delayed_work_sync", delayed_work, deletes_sync},
-    {"del_timer", timer, deletes},           // timer_delete() since 6.2
-    {"del_timer_sync", timer, deletes_sync}, // timer_delete_sync() since 6.2
+    {"del_timer", timer, deletes},                           // timer_delete() since 6.2
+    {"del_timer_sync", timer, deletes_sync},                 // timer_delete_sync() since 6.2
     {"disable_delayed_work", delayed_work, deletes},         // 6.10; what is running may not queue it again
     {"disable_delayed_work_sync", delayed_work, shuts_down}, // 6.10
     {"flush_delayed_work", delayed_work, deletes_sync},
@@ -81,25 +81,53 @@ std::span<const Api> timer_apis() {
 
 bool may_delete_within(std::string_view function) {
     constexpr auto those = std::to_array<std::string_view>({
-        "inet_csk_clear_xmit_timers", "inet_csk_destroy_sock", "sk_common_release", "sk_free", "tcp_",
-        "dccp_", "neigh_", "lapb_", "ax25_", "x25_", "devm_cxl_sanitize_setup_notifier",
+        "inet_csk_clear_xmit_timers",
+        "inet_csk_destroy_sock",
+        "sk_common_release",
+        "sk_free",
+        "tcp_",
+        "dccp_",
+        "neigh_",
+        "lapb_",
+        "ax25_",
+        "x25_",
+        "devm_cxl_sanitize_setup_notifier",
     });
     return begins_with_any(function, those);
 }
 
 bool waits(std::string_view function) {
     constexpr auto those = std::to_array<std::string_view>({
-        "wait_for_", "schedule", "io_schedule", "msleep", "usleep_", "prepare_to_wait", "prepare_to_swait",
-        "kthread_stop", "__wait_on_", "out_of_line_wait", "do_wait_intr", "fsleep", "ssleep", "synchronize_",
-        "rcu_barrier", "__SCT__might_resched", "flush_work", "__flush_work", "down", "wait_woken",
-        "autoremove_wake", "drain_workqueue", "kthread_flush_",
+        "wait_for_",
+        "schedule",
+        "io_schedule",
+        "msleep",
+        "usleep_",
+        "prepare_to_wait",
+        "prepare_to_swait",
+        "kthread_stop",
+        "__wait_on_",
+        "out_of_line_wait",
+        "do_wait_intr",
+        "fsleep",
+        "ssleep",
+        "synchronize_",
+        "rcu_barrier",
+        "__SCT__might_resched",
+        "flush_work",
+        "__flush_work",
+        "down",
+        "wait_woken",
+        "autoremove_wake",
+        "drain_workqueue",
+        "kthread_flush_",
     });
     return begins_with_any(function, those);
 }
 
 bool signals(std::string_view function) {
-    constexpr auto those =
-        std::to_array<std::string_view>({"complete", "__wake_up", "swake_up", "wake_up", "up", "kthread_stop"});
+    constexpr auto those = std::to_array<std::string_view>(
+        {"complete", "__wake_up", "swake_up", "wake_up", "up", "kthread_stop"});
     return begins_with_any(function, those);
 }
 
@@ -109,15 +137,64 @@ bool holds_modules(std::string_view function) {
 
 bool is_harmless(std::string_view function) {
     constexpr auto those = std::to_array<std::string_view>({
-        "_printk", "printk", "__dynamic_", "_dev_", "__warn_printk", "kfree", "kvfree", "vfree", "free_pages",
-        "free_percpu", "__free_pages", "kmem_cache_destroy", "kmem_cache_free", "mutex_", "_raw_spin_", "_raw_read_",
-        "_raw_write_", "__stack_chk_fail", "__fentry__", "mem", "str", "snprintf", "sprintf", "scnprintf",
-        "__msecs_to_jiffies", "__usecs_to_jiffies", "round_jiffies", "__const_udelay", "__udelay", "iounmap",
-        "__release_region", "pci_dev_put", "ktime_get", "jiffies_to_", "__x86_", "__list_", "get_random",
-        "__rcu_read_", "rcu_read_", "preempt_schedule", "__cond_resched", "outb", "inb", "destroy_workqueue",
-        "__ubsan_", "__sanitizer_", "__asan_", "synchronize_rcu", "remove_proc_entry", "proc_remove", "module_put",
-        "__SCT__preempt_schedule", "__SCT__cond_resched", "__SCT__might_resched", "nf_conntrack_",
-        "hrtimer_forward", "ida_destroy", "complete",
+        "_printk",
+        "printk",
+        "__dynamic_",
+        "_dev_",
+        "__warn_printk",
+        "kfree",
+        "kvfree",
+        "vfree",
+        "free_pages",
+        "free_percpu",
+        "__free_pages",
+        "kmem_cache_destroy",
+        "kmem_cache_free",
+        "mutex_",
+        "_raw_spin_",
+        "_raw_read_",
+        "_raw_write_",
+        "__stack_chk_fail",
+        "__fentry__",
+        "mem",
+        "str",
+        "snprintf",
+        "sprintf",
+        "scnprintf",
+        "__msecs_to_jiffies",
+        "__usecs_to_jiffies",
+        "round_jiffies",
+        "__const_udelay",
+        "__udelay",
+        "iounmap",
+        "__release_region",
+        "pci_dev_put",
+        "ktime_get",
+        "jiffies_to_",
+        "__x86_",
+        "__list_",
+        "get_random",
+        "__rcu_read_",
+        "rcu_read_",
+        "preempt_schedule",
+        "__cond_resched",
+        "outb",
+        "inb",
+        "destroy_workqueue",
+        "__ubsan_",
+        "__sanitizer_",
+        "__asan_",
+        "synchronize_rcu",
+        "remove_proc_entry",
+        "proc_remove",
+        "module_put",
+        "__SCT__preempt_schedule",
+        "__SCT__cond_resched",
+        "__SCT__might_resched",
+        "nf_conntrack_",
+        "hrtimer_forward",
+        "ida_destroy",
+        "complete",
     });
     return begins_with_any(function, those);
 }

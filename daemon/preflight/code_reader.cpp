@@ -23,11 +23,34 @@ namespace {
 // Data that says where code is, and calls nothing.
 bool is_bookkeeping(std::string_view section) {
     constexpr auto those = std::to_array<std::string_view>({
-        "__mcount_loc", ".orc_", "__jump_table", "__bug_table", "__ex_table", ".alt", ".smp_locks",
-        ".return_sites", ".call_sites", ".retpoline_sites", ".ibt_endbr_seal", ".cfi_sites", ".static_call",
-        "__patchable_function_entries", ".gnu.linkonce.this_module", "__ksymtab", "___ksymtab", ".discard", ".init.discard",
-        "__kcrctab", "___kcrctab", ".parainstructions", ".eh_frame", ".exit.data", "_error_injection",
-        ".note", ".codetag", ".export_symbol",
+        "__mcount_loc",
+        ".orc_",
+        "__jump_table",
+        "__bug_table",
+        "__ex_table",
+        ".alt",
+        ".smp_locks",
+        ".return_sites",
+        ".call_sites",
+        ".retpoline_sites",
+        ".ibt_endbr_seal",
+        ".cfi_sites",
+        ".static_call",
+        "__patchable_function_entries",
+        ".gnu.linkonce.this_module",
+        "__ksymtab",
+        "___ksymtab",
+        ".discard",
+        ".init.discard",
+        "__kcrctab",
+        "___kcrctab",
+        ".parainstructions",
+        ".eh_frame",
+        ".exit.data",
+        "_error_injection",
+        ".note",
+        ".codetag",
+        ".export_symbol",
     });
     return std::ranges::any_of(those, [&](auto name) { return section.starts_with(name); });
 }
@@ -80,7 +103,8 @@ TimerKind kind_behind(std::string_view callback, TimerKind kind) {
 
 class Reader {
 public:
-    Reader(const ElfImage& image, const Decoder& decoder) : image_(image), decoder_(decoder), layout_(image) {}
+    Reader(const ElfImage& image, const Decoder& decoder)
+        : image_(image), decoder_(decoder), layout_(image) {}
 
     ModuleCode read();
 
@@ -96,7 +120,8 @@ private:
     void note_transfer(Function& function, FunctionIndex index, const Instruction& instruction);
     void note_references(const Instruction& instruction, const Registers& registers);
     void note_call(FunctionIndex index, const Instruction& instruction, const Registers& registers);
-    void note_site(FunctionIndex index, const Api& api, const Instruction& instruction, const Registers& registers);
+    void note_site(FunctionIndex index, const Api& api, const Instruction& instruction,
+                   const Registers& registers);
     void find_callbacks(std::size_t first_site);
     void find_timers();
     [[nodiscard]] FunctionIndex function_of(const Value& value) const;
@@ -108,7 +133,7 @@ private:
     const Decoder& decoder_;
     CodeLayout layout_;
     ModuleCode code_;
-    std::vector<Stored> stored_; // in the function that is being read
+    std::vector<Stored> stored_;                        // in the function that is being read
     std::vector<std::pair<int, std::int64_t>> escaped_; // section and offset
     std::map<std::pair<int, std::int64_t>, FunctionIndex> functions_in_data_;
     // The work's kind, by where a variable contains the kernel's callback.
@@ -116,7 +141,8 @@ private:
 };
 
 FunctionIndex Reader::function_of(const Value& value) const {
-    return value.type == Value::Type::address ? layout_.function_at(value.section, value.number) : no_function;
+    return value.type == Value::Type::address ? layout_.function_at(value.section, value.number)
+                                              : no_function;
 }
 
 void Reader::escape(const Value& value) {
@@ -138,14 +164,15 @@ void Reader::read_data() {
                 works_in_data_[where] = kind;
             if (target.section < 0)
                 continue;
-            if (const auto function = layout_.function_at(target.section, target.offset); function != no_function) {
+            if (const auto function = layout_.function_at(target.section, target.offset);
+                function != no_function) {
                 function_named(function).address_taken = true;
                 functions_in_data_[where] = function;
                 continue;
             }
             const auto from = layout_.variable_at(where.first, where.second);
-            const bool into_itself = target.section == where.first && target.offset >= from.begin &&
-                                     target.offset < from.end;
+            const bool into_itself =
+                target.section == where.first && target.offset >= from.begin && target.offset < from.end;
             if (!into_itself)
                 escaped_.emplace_back(target.section, target.offset);
         }
@@ -155,7 +182,8 @@ void Reader::read_data() {
 void Reader::note_transfer(Function& function, FunctionIndex index, const Instruction& instruction) {
     const auto& target = instruction.to.target;
     if (instruction.indirect) {
-        // A jump through a table stays within the function; what is called through the kernel's own pointers is the kernel's.
+        // A jump through a table stays within the function; what is called through the kernel's own pointers
+        // is the kernel's.
         const bool through_table = instruction.operation == Operation::jump && instruction.to.index >= 0;
         const bool kernels = target && target->section < 0;
         if (!through_table && !kernels)
@@ -309,6 +337,11 @@ void Reader::read_function(FunctionIndex index) {
                             target->offset < static_cast<std::int64_t>(extent.end);
         if (!within)
             note_call(index, instruction, registers);
+        // Into a cold part, or out of one.
+        if (!within && instruction.operation != Operation::call) {
+            for (const auto& value : registers)
+                escape(value);
+        }
     });
     for (const auto& value : flow.lost())
         escape(value);
@@ -337,7 +370,8 @@ bool Reader::escapes(const OwnTimer& timer) const {
     const auto variable = layout_.variable_at(timer.place.section, timer.place.offset);
     // In something larger it is reached by other ways.
     constexpr int alignment = 8;
-    if (variable.begin != timer.place.offset || variable.end - variable.begin > size_of(timer.kind) + alignment)
+    if (variable.begin != timer.place.offset ||
+        variable.end - variable.begin > size_of(timer.kind) + alignment)
         return true;
     if (layout_.is_exported(variable.name) || code_.not_followed > 0)
         return true;
@@ -357,7 +391,8 @@ void Reader::find_timers() {
         timer.kind = kind;
         timer.place = {Place::Type::fixed, where.first, 0,
                        where.second - callback_offset(TimerKind::timer) - timer_offset(kind), false};
-        const auto function = functions_in_data_.find({where.first, timer.place.offset + callback_offset(kind)});
+        const auto function =
+            functions_in_data_.find({where.first, timer.place.offset + callback_offset(kind)});
         timer.callback = function == functions_in_data_.end() ? no_function : function->second;
         found.push_back(timer);
     }

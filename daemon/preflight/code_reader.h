@@ -12,8 +12,8 @@ inline constexpr std::size_t code_limit = std::size_t{32} << 20;
 // A function that is larger is searched for calls, and no more. The largest real one has a third of it.
 inline constexpr std::size_t function_limit = std::size_t{256} << 10;
 
-// Reads the code of a module: what calls what, what is done to which timer. Where a module calls nothing that arms, only its
-// functions' names are read. Fails where there is more code than the limit (EFBIG).
+// Reads the code of a module: what calls what, what is done to which timer. Where a module calls nothing that
+// arms, only its functions' names are read. Fails where there is more code than the limit (EFBIG).
 Result<ModuleCode> read_code(const ElfImage& image);
 
 } // namespace disarmd

@@ -71,6 +71,12 @@ bool never_returns(std::string_view function) {
     return std::ranges::find(those, function) != those.end();
 }
 
+// They leave every register alone: a tracer's hook, and what assembler calls.
+bool keeps_registers(std::string_view function) {
+    return function == "__fentry__" || function.starts_with("__SCT__preempt_schedule") ||
+           function.starts_with("preempt_schedule_thunk") || function == "preempt_schedule_notrace_thunk";
+}
+
 std::uint32_t bit(Register reg) {
     return reg < 0 ? 0 : std::uint32_t{1} << static_cast<unsigned int>(reg);
 }
@@ -249,7 +255,8 @@ Instruction Decoder::decode(const ElfImage& image, int section, std::uint64_t of
         if (instruction.to.type == Operand::Type::constant && x86.op_count == 1)
             instruction.to.target = target;
     }
-    const bool transfers = instruction.operation == Operation::call || instruction.operation == Operation::jump ||
+    const bool transfers = instruction.operation == Operation::call ||
+                           instruction.operation == Operation::jump ||
                            instruction.operation == Operation::branch;
     if (transfers && instruction.to.type == Operand::Type::constant && !instruction.to.target)
         instruction.to.target = Target{section, instruction.to.constant, {}};
@@ -259,6 +266,9 @@ Instruction Decoder::decode(const ElfImage& image, int section, std::uint64_t of
         const auto name = instruction.to.target->external;
         if (name == "__x86_return_thunk" || name == "srso_return_thunk") {
             instruction.operation = Operation::back;
+        } else if (keeps_registers(name) && instruction.operation == Operation::call) {
+            instruction.operation = Operation::other;
+            instruction.written = 0;
         } else if (never_returns(name)) {
             instruction.operation = Operation::trap;
         } else if (name.starts_with("__x86_indirect_")) {

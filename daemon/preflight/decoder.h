@@ -11,7 +11,8 @@
 
 namespace disarmd {
 
-// The general registers, as they are encoded: 0 rax, 1 rcx, 2 rdx, 3 rbx, 4 rsp, 5 rbp, 6 rsi, 7 rdi, 8 r8 ...
+// The general registers, as they are encoded: 0 rax, 1 rcx, 2 rdx, 3 rbx, 4 rsp, 5 rbp, 6 rsi, 7 rdi, 8 r8
+// ...
 using Register = std::int8_t;
 inline constexpr Register no_register = -1;
 inline constexpr Register rax = 0;
@@ -42,7 +43,7 @@ struct Operand {
     Type type = Type::none;
     int size = 0; // bytes
     Register reg = no_register;
-    std::int64_t constant = 0;  // of a jump or call: its target in the section
+    std::int64_t constant = 0;   // of a jump or call: its target in the section
     Register base = no_register; // of memory, as index
     Register index = no_register;
     std::int64_t displacement = 0;
@@ -54,14 +55,14 @@ struct Instruction {
     std::uint64_t size = 0;
     Operation operation = Operation::other;
     Condition condition = Condition::none;
-    bool indirect = false; // a call or jump to where a register or memory says
-    Operand to;            // the first operand
-    Operand from;          // the second one
+    bool indirect = false;     // a call or jump to where a register or memory says
+    Operand to;                // the first operand
+    Operand from;              // the second one
     std::uint32_t written = 0; // general registers, a bit each
 };
 
-// Decodes x86-64 code of a module, with what relocations will put into it. Never fails: what is no instruction is a
-// trap of one byte.
+// Decodes x86-64 code of a module, with what relocations will put into it. Never fails: what is no
+// instruction is a trap of one byte.
 class Decoder {
 public:
     static Result<Decoder> open();

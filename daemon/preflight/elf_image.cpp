@@ -61,7 +61,8 @@ std::string machine_name(unsigned int machine) {
 
 Result<void> check_header(const GElf_Ehdr& header) {
     if (header.e_machine != EM_X86_64)
-        return fail(no_module(fmt::format("it is for {}: only x86-64 code can be read", machine_name(header.e_machine))));
+        return fail(no_module(
+            fmt::format("it is for {}: only x86-64 code can be read", machine_name(header.e_machine))));
     if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_ident[EI_DATA] != ELFDATA2LSB)
         return fail(no_module("it is no 64-bit little-endian ELF file"));
     if (header.e_type != ET_REL)
@@ -90,8 +91,8 @@ Result<ElfImage> ElfImage::parse(std::string content) {
     if (::elf_version(EV_CURRENT) == EV_NONE)
         return fail(no_module("libelf is too old"));
     // libelf does not write into what it is given to read.
-    const std::unique_ptr<Elf, EndElf> elf(
-        ::elf_memory(const_cast<char*>(file.data()), file.size())); // NOLINT(cppcoreguidelines-pro-type-const-cast)
+    const std::unique_ptr<Elf, EndElf> elf(::elf_memory(
+        const_cast<char*>(file.data()), file.size())); // NOLINT(cppcoreguidelines-pro-type-const-cast)
     GElf_Ehdr header{};
     if (!elf || ::elf_kind(elf.get()) != ELF_K_ELF || ::gelf_getehdr(elf.get(), &header) == nullptr)
         return fail(no_module("its ELF header is truncated or damaged"));
@@ -99,8 +100,8 @@ Result<ElfImage> ElfImage::parse(std::string content) {
         return fail(checked.error());
     std::size_t count = 0;
     std::size_t names = 0;
-    if (::elf_getshdrnum(elf.get(), &count) != 0 || ::elf_getshdrstrndx(elf.get(), &names) != 0 || count == 0 ||
-        count > most_sections || names >= count)
+    if (::elf_getshdrnum(elf.get(), &count) != 0 || ::elf_getshdrstrndx(elf.get(), &names) != 0 ||
+        count == 0 || count > most_sections || names >= count)
         return fail(no_module("its section headers are truncated or damaged"));
 
     std::vector<GElf_Shdr> headers(count);
@@ -169,8 +170,8 @@ Result<ElfImage> ElfImage::parse(std::string content) {
             relocation.relative = is_relative(type);
             relocation.target.section = symbol.section;
             // Wraps around, as hostile values may.
-            relocation.target.offset = static_cast<std::int64_t>(
-                (symbol.section < 0 ? 0 : symbol.offset) + static_cast<std::uint64_t>(entry.r_addend));
+            relocation.target.offset = static_cast<std::int64_t>((symbol.section < 0 ? 0 : symbol.offset) +
+                                                                 static_cast<std::uint64_t>(entry.r_addend));
             if (symbol.section < 0)
                 relocation.target.external = symbol.name;
             relocations.push_back(relocation);

@@ -15,7 +15,7 @@ namespace disarmd {
 
 // A place that code or data refers to: in one of the file's sections, or a symbol of somebody else's.
 struct Target {
-    int section = -1;     // below 0: somebody else's, or nothing that lies anywhere
+    int section = -1; // below 0: somebody else's, or nothing that lies anywhere
     std::int64_t offset = 0;
     std::string_view external; // the symbol's name, if it is somebody else's
 
@@ -30,9 +30,9 @@ struct Relocation {
 
 struct ElfSection {
     std::string_view name;
-    bool code = false;      // SHF_EXECINSTR
-    bool loaded = false;    // SHF_ALLOC
-    std::string_view bytes; // empty of .bss
+    bool code = false;                   // SHF_EXECINSTR
+    bool loaded = false;                 // SHF_ALLOC
+    std::string_view bytes;              // empty of .bss
     std::vector<Relocation> relocations; // by offset
 };
 
@@ -45,9 +45,9 @@ struct ElfSymbol {
     bool object = false;
 };
 
-// A relocatable x86-64 file with all that a module's readers look at: sections, symbols, relocations. Whatever the file
-// says, nothing outside it is read, and no more memory is used than a few times its size. Names are cut off after
-// 511 characters, which is the kernel's limit.
+// A relocatable x86-64 file with all that a module's readers look at: sections, symbols, relocations.
+// Whatever the file says, nothing outside it is read, and no more memory is used than a few times its size.
+// Names are cut off after 511 characters, which is the kernel's limit.
 class ElfImage {
 public:
     // Fails (ENOEXEC) if it is no ELF file, truncated, for another machine, or no module: what it says is to

@@ -11,10 +11,10 @@
 namespace disarmd {
 
 enum class Rule {
-    never_deleted,    // a timer is armed, and nothing in the module deletes it
-    not_reached,      // something does, but the module's exit can't get there
-    race,             // its callback arms it again, and whoever deletes it does not wait for that
-    init_fails,       // init arms it, then fails, and does not delete it
+    never_deleted, // a timer is armed, and nothing in the module deletes it
+    not_reached,   // something does, but the module's exit can't get there
+    race,          // its callback arms it again, and whoever deletes it does not wait for that
+    init_fails,    // init arms it, then fails, and does not delete it
 };
 
 // How sure a finding is. What is certain or likely fails a module.

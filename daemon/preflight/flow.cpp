@@ -41,7 +41,8 @@ std::int64_t sum_of(std::int64_t a, std::int64_t b) {
     return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b));
 }
 
-Value content_of(const Operand& from, const Instruction& instruction, Register reg, const Registers& registers) {
+Value content_of(const Operand& from, const Instruction& instruction, Register reg,
+                 const Registers& registers) {
     switch (from.type) {
     case Operand::Type::reg:
         return from.reg < 0 || from.size < 4 ? made_by(instruction, reg) : at(registers, from.reg);
@@ -49,7 +50,9 @@ Value content_of(const Operand& from, const Instruction& instruction, Register r
         return from.target ? Value::of_target(*from.target) : Value::of_constant(from.constant);
     case Operand::Type::memory:
         if (from.target && from.target->section >= 0 && from.base < 0 && from.index < 0 && from.size == 8)
-            return {Value::Type::pointer, Value::Base::variable, from.target->section, 0, from.target->offset, {}};
+            return {Value::Type::pointer, Value::Base::variable,
+                    from.target->section, 0,
+                    from.target->offset,  {}};
         break;
     case Operand::Type::none:
         break;
@@ -59,7 +62,8 @@ Value content_of(const Operand& from, const Instruction& instruction, Register r
 
 Value sum_of(const Instruction& instruction, const Registers& registers) {
     const auto& was = at(registers, instruction.to.reg);
-    if (instruction.from.type != Operand::Type::constant || instruction.from.target || instruction.to.size < 8)
+    if (instruction.from.type != Operand::Type::constant || instruction.from.target ||
+        instruction.to.size < 8)
         return made_by(instruction, instruction.to.reg);
     auto value = was;
     const auto by = instruction.from.constant;
@@ -97,7 +101,8 @@ void make(const Instruction& instruction, Registers& registers) {
             if ((kept_by_nobody >> reg & 1) != 0)
                 registers.at(reg) = made_by(instruction, static_cast<Register>(reg));
         }
-        at(registers, rax) = Value::of_pointer(Value::Base::result, static_cast<std::int64_t>(instruction.offset));
+        at(registers, rax) =
+            Value::of_pointer(Value::Base::result, static_cast<std::int64_t>(instruction.offset));
         return;
     }
     const auto& to = instruction.to;
@@ -133,8 +138,8 @@ std::optional<Tested> run_block(std::span<const Instruction> block, Registers& r
     for (const auto& instruction : block) {
         const auto& [to, from] = std::tie(instruction.to, instruction.from);
         if (instruction.operation == Operation::test || instruction.operation == Operation::compare) {
-            const bool with_itself = instruction.operation == Operation::test && from.type == Operand::Type::reg &&
-                                     from.reg == to.reg;
+            const bool with_itself = instruction.operation == Operation::test &&
+                                     from.type == Operand::Type::reg && from.reg == to.reg;
             const bool with_zero = instruction.operation == Operation::compare &&
                                    from.type == Operand::Type::constant && !from.target && from.constant == 0;
             compared = Value{};
@@ -207,8 +212,8 @@ void Flow::find_blocks(std::span<const std::uint64_t> entries) {
     }
     for (std::size_t i = 0; i < blocks_.size(); ++i) {
         const auto& last = instructions_[blocks_[i].end - 1];
-        if (i + 1 < blocks_.size() && last.operation != Operation::jump && last.operation != Operation::back &&
-            last.operation != Operation::trap)
+        if (i + 1 < blocks_.size() && last.operation != Operation::jump &&
+            last.operation != Operation::back && last.operation != Operation::trap)
             blocks_[i].next[0] = static_cast<int>(i + 1);
         if ((last.operation == Operation::jump || last.operation == Operation::branch) && inside(last))
             blocks_[i].next[1] = block_at(static_cast<std::uint64_t>(last.to.target->offset));
@@ -256,7 +261,8 @@ void Flow::propagate() {
     at(nothing, rsp) = Value::of_pointer(Value::Base::stack, 0);
     Registers given = nothing;
     for (std::size_t i = 0; i < argument_registers.size(); ++i)
-        given.at(argument_registers.at(i)) = Value::of_pointer(Value::Base::argument, static_cast<std::int64_t>(i));
+        given.at(argument_registers.at(i)) =
+            Value::of_pointer(Value::Base::argument, static_cast<std::int64_t>(i));
     std::vector<int> queue;
     const auto drain = [&] {
         while (!queue.empty()) {
@@ -276,9 +282,19 @@ void Flow::propagate() {
         }
     };
     reach(0, given, queue);
-    for (const int block : entered_)
-        reach(block, nothing, queue);
     drain();
+    // What comes from elsewhere is the function's own cold part coming back: it has left alone what calls
+    // leave alone, or set it to what has escaped there.
+    for (const int block : entered_) {
+        auto registers = nothing;
+        const auto& to = blocks_[static_cast<std::size_t>(block)];
+        for (std::size_t reg = 0; to.reached && reg < registers.size(); ++reg) {
+            if ((kept_by_nobody >> reg & 1) == 0)
+                registers.at(reg) = to.before.at(reg);
+        }
+        reach(block, registers, queue);
+        drain();
+    }
     // What only a jump table, a static key or an exception leads to.
     for (std::size_t i = 0; i < blocks_.size(); ++i) {
         if (blocks_[i].reached)
@@ -322,8 +338,8 @@ bool Flow::leads(std::optional<std::uint64_t> from, std::optional<std::uint64_t>
             stopped = stops(instruction);
         }
         const auto& last = instructions_[block.end - 1];
-        const bool leaves = last.operation == Operation::back ||
-                            (last.operation == Operation::jump && block.next[1] < 0);
+        const bool leaves =
+            last.operation == Operation::back || (last.operation == Operation::jump && block.next[1] < 0);
         if (stopped)
             continue;
         if (leaves && !to)
@@ -331,7 +347,8 @@ bool Flow::leads(std::optional<std::uint64_t> from, std::optional<std::uint64_t>
         for (const int next : block.next) {
             if (next >= 0 && !seen[static_cast<std::size_t>(next)]) {
                 seen[static_cast<std::size_t>(next)] = true;
-                queue.emplace_back(static_cast<std::size_t>(next), blocks_[static_cast<std::size_t>(next)].first);
+                queue.emplace_back(static_cast<std::size_t>(next),
+                                   blocks_[static_cast<std::size_t>(next)].first);
             }
         }
     }

@@ -38,7 +38,9 @@ struct Value {
 
     bool operator==(const Value&) const = default;
 
-    static Value of_constant(std::int64_t number) { return {Type::constant, Base::unknown, -1, number, 0, {}}; }
+    static Value of_constant(std::int64_t number) {
+        return {Type::constant, Base::unknown, -1, number, 0, {}};
+    }
     static Value of_target(const Target& target) {
         return {target.section < 0 ? Type::foreign : Type::address,
                 Base::unknown,
@@ -47,7 +49,9 @@ struct Value {
                 0,
                 target.external};
     }
-    static Value of_pointer(Base base, std::int64_t origin) { return {Type::pointer, base, -1, 0, origin, {}}; }
+    static Value of_pointer(Base base, std::int64_t origin) {
+        return {Type::pointer, base, -1, 0, origin, {}};
+    }
 };
 
 using Registers = std::array<Value, register_count>;
@@ -67,7 +71,8 @@ struct Tested {
     bool failed_if_jumps = false; // that it is not zero, or negative, where the branch jumps
 };
 
-// The block's instructions, which are made on the way. Nothing: it ends in no branch, or in one on something else.
+// The block's instructions, which are made on the way. Nothing: it ends in no branch, or in one on something
+// else.
 std::optional<Tested> run_block(std::span<const Instruction> block, Registers& registers);
 
 // It went well, or is no error: what holds the result holds zero.
@@ -84,8 +89,8 @@ public:
     // Every instruction once, in the order of the code.
     void visit(const Visitor& visitor) const;
 
-    // Whether a path leads from behind the instruction at an offset, or from the function's begin, to the one at
-    // another, or to the function's end, with nothing on it that stops it.
+    // Whether a path leads from behind the instruction at an offset, or from the function's begin, to the one
+    // at another, or to the function's end, with nothing on it that stops it.
     [[nodiscard]] bool leads(std::optional<std::uint64_t> from, std::optional<std::uint64_t> to,
                              const std::function<bool(const Instruction&)>& stops) const;
 
@@ -97,8 +102,8 @@ public:
         Registers before{};
     };
     [[nodiscard]] const std::vector<Block>& blocks() const { return blocks_; }
-    // Addresses that were in a register on one of the ways to a place, and something else on another: what became of
-    // them is not known.
+    // Addresses that were in a register on one of the ways to a place, and something else on another: what
+    // became of them is not known.
     [[nodiscard]] const std::vector<Value>& lost() const { return lost_; }
     [[nodiscard]] const std::vector<Instruction>& instructions() const { return instructions_; }
     [[nodiscard]] std::span<const Instruction> instructions_of(const Block& block) const {

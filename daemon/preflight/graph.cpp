@@ -59,10 +59,12 @@ FunctionSet only(const ModuleCode& code, FunctionIndex function) {
 }
 
 FunctionSet called_by_others(const ModuleCode& code) {
-    auto set = functions_where(
-        code, [](const Function& function) { return function.exported || (function.address_taken && !function.init); });
+    auto set = functions_where(code, [](const Function& function) {
+        return function.exported || (function.address_taken && !function.init);
+    });
     for (const auto& timer : code.timers) {
-        if (timer.callback != no_function && !code.functions[static_cast<std::size_t>(timer.callback)].exported)
+        if (timer.callback != no_function &&
+            !code.functions[static_cast<std::size_t>(timer.callback)].exported)
             set[static_cast<std::size_t>(timer.callback)] = false;
     }
     for (const auto only_loaders : {code.init, code.exit}) {
@@ -73,7 +75,8 @@ FunctionSet called_by_others(const ModuleCode& code) {
 }
 
 bool may_call_back(const Function& function) {
-    return function.calls_pointers || std::ranges::any_of(function.externals, [](const std::string& external) {
+    return function.calls_pointers ||
+           std::ranges::any_of(function.externals, [](const std::string& external) {
                return find_api(external) == nullptr && !is_harmless(external);
            });
 }

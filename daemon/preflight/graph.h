@@ -20,8 +20,8 @@ FunctionSet leading_to(const ModuleCode& code, const FunctionSet& ends);
 FunctionSet functions_where(const ModuleCode& code, const std::function<bool(const Function&)>& holds);
 FunctionSet only(const ModuleCode& code, FunctionIndex function);
 
-// What may run while init fails or exit does its work, though nothing calls it directly: whatever can be called through a
-// pointer, and what other modules call; but no timer's callback.
+// What may run while init fails or exit does its work, though nothing calls it directly: whatever can be
+// called through a pointer, and what other modules call; but no timer's callback.
 FunctionSet called_by_others(const ModuleCode& code);
 
 // It may, itself, have somebody call the module's functions through pointers.

@@ -30,7 +30,8 @@ bool is_filler(std::string_view bytes) {
     constexpr std::size_t longest = 64;
     const auto first = static_cast<unsigned char>(bytes[0]);
     const bool long_nop = bytes.size() > 1 && first == 0x0f && static_cast<unsigned char>(bytes[1]) == 0x1f;
-    return bytes.size() <= longest && (first == 0x90 || first == 0xcc || first == 0x66 || first == 0x2e || long_nop);
+    return bytes.size() <= longest &&
+           (first == 0x90 || first == 0xcc || first == 0x66 || first == 0x2e || long_nop);
 }
 
 } // namespace
@@ -41,14 +42,14 @@ CodeLayout::CodeLayout(const ElfImage& image) {
         if (symbol.section < 0 || symbol.name.empty())
             continue;
         const auto& section = image.sections()[static_cast<std::size_t>(symbol.section)];
-        if (section.code && symbol.function && !is_padding(symbol.name) && symbol.offset < section.bytes.size())
+        if (section.code && symbol.function && !is_padding(symbol.name) &&
+            symbol.offset < section.bytes.size())
             by_section[static_cast<std::size_t>(symbol.section)].push_back(&symbol);
         else if (symbol.object && section.loaded && symbol.size > 0)
             variables_.push_back(symbol);
     }
-    std::ranges::stable_sort(variables_, {}, [](const ElfSymbol& symbol) {
-        return std::tuple(symbol.section, symbol.offset);
-    });
+    std::ranges::stable_sort(
+        variables_, {}, [](const ElfSymbol& symbol) { return std::tuple(symbol.section, symbol.offset); });
     for (std::size_t i = 0; i < by_section.size(); ++i) {
         if (image.sections()[i].code && image.sections()[i].loaded)
             add_section(image, static_cast<int>(i), std::move(by_section[i]));
@@ -66,7 +67,8 @@ CodeLayout::CodeLayout(const ElfImage& image) {
                 continue;
             const auto offset = target.offset + 4;
             if (const auto function = function_with(target.section, offset); function != no_function)
-                extents_[static_cast<std::size_t>(function)].entries.push_back(static_cast<std::uint64_t>(offset));
+                extents_[static_cast<std::size_t>(function)].entries.push_back(
+                    static_cast<std::uint64_t>(offset));
         }
     }
     for (const auto& symbol : image.symbols()) {
@@ -119,7 +121,8 @@ void CodeLayout::add_section(const ElfImage& image, int section, std::vector<con
             ++next;
         const auto limit = next < symbols.size() ? symbols[next]->offset : content.bytes.size();
         // One without a size, as assembler's can be, goes on to the next.
-        const auto size = symbol.size == 0 ? limit - symbol.offset : std::min(symbol.size, limit - symbol.offset);
+        const auto size =
+            symbol.size == 0 ? limit - symbol.offset : std::min(symbol.size, limit - symbol.offset);
         add(printable(symbol.name), symbol.offset, symbol.offset + size);
         covered = symbol.offset + size;
     }
@@ -149,8 +152,9 @@ FunctionIndex CodeLayout::function_at(int section, std::int64_t offset) const {
 
 CodeLayout::Variable CodeLayout::variable_at(int section, std::int64_t offset) const {
     const auto key = std::tuple(section, static_cast<std::uint64_t>(offset));
-    const auto after = std::ranges::upper_bound(
-        variables_, key, {}, [](const ElfSymbol& symbol) { return std::tuple(symbol.section, symbol.offset); });
+    const auto after = std::ranges::upper_bound(variables_, key, {}, [](const ElfSymbol& symbol) {
+        return std::tuple(symbol.section, symbol.offset);
+    });
     if (offset >= 0 && after != variables_.begin()) {
         const auto& found = *(after - 1);
         if (found.section == section && static_cast<std::uint64_t>(offset) - found.offset < found.size)

@@ -24,7 +24,8 @@ public:
 
     explicit CodeLayout(const ElfImage& image);
 
-    // By section and offset. Code that no symbol is for, as a compiler's cold parts can be, makes functions of its own.
+    // By section and offset. Code that no symbol is for, as a compiler's cold parts can be, makes functions
+    // of its own.
     [[nodiscard]] const std::vector<Function>& functions() const { return functions_; }
     [[nodiscard]] const Extent& extent(FunctionIndex function) const {
         return extents_[static_cast<std::size_t>(function)];

@@ -204,9 +204,10 @@ Result<std::string> find_module_file(const std::string& file_or_module) {
     const auto release = read_host().kernel;
     if (auto found = installed_module(name, release))
         return *found;
-    return fail({ENOENT, fmt::format("there is no module {} for Linux {} under /lib/modules; a file's name has a "
-                                     "'/' in it or ends in .ko",
-                                     printable(file_or_module), printable(release))});
+    return fail(
+        {ENOENT, fmt::format("there is no module {} for Linux {} under /lib/modules; a file's name has a "
+                             "'/' in it or ends in .ko",
+                             printable(file_or_module), printable(release))});
 }
 
 } // namespace disarmd

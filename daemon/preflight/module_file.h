@@ -18,8 +18,8 @@ inline constexpr std::size_t module_file_limit = std::size_t{256} << 20;
 // failure says which file.
 Result<std::string> read_module_file(const std::string& path, std::size_t limit = module_file_limit);
 
-// The file that is meant: what has a '/' or the end of a module's file in its name is a path; anything else is the
-// name of a module, as lsmod shows it, which is looked up as modprobe(8) does for the running kernel.
+// The file that is meant: what has a '/' or the end of a module's file in its name is a path; anything else
+// is the name of a module, as lsmod shows it, which is looked up as modprobe(8) does for the running kernel.
 Result<std::string> find_module_file(const std::string& file_or_module);
 
 } // namespace disarmd

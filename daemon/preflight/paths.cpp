@@ -16,8 +16,8 @@ namespace disarmd {
 
 namespace {
 
-constexpr std::size_t most_states = 4096;  // for each arm
-constexpr std::size_t most_arms = 64;      // of one module
+constexpr std::size_t most_states = 4096; // for each arm
+constexpr std::size_t most_arms = 64;     // of one module
 constexpr std::int64_t largest_errno = 4095;
 
 // The state of a path: at which block, what the registers hold, and which call has failed on it, if its
@@ -31,8 +31,8 @@ struct State {
 
 class PathFinder {
 public:
-    PathFinder(const Flow& flow, const CodeLayout& layout, const ModuleCode& code, const FunctionSet& deleting,
-               bool others_delete)
+    PathFinder(const Flow& flow, const CodeLayout& layout, const ModuleCode& code,
+               const FunctionSet& deleting, bool others_delete)
         : flow_(flow), layout_(layout), code_(code), deleting_(deleting), others_delete_(others_delete) {}
 
     // Where the function is left with a failure, and which call failed.
@@ -66,20 +66,21 @@ bool PathFinder::may_delete(const Instruction& call, const Site& site) const {
     return callee == no_function || deleting_[static_cast<std::size_t>(callee)];
 }
 
-// The caller is told of a failure: by an error's number, by what a call that failed returned, or by what one did
-// that nobody looked at.
+// The caller is told of a failure: by an error's number, by what a call that failed returned, or by what one
+// did that nobody looked at.
 bool PathFinder::fails(const Value& returned, const State& state) const {
     if (returned.type == Value::Type::constant) {
         const auto number = static_cast<std::int64_t>(static_cast<std::int32_t>(returned.number));
         return number < 0 && number >= -largest_errno;
     }
-    return returned.type == Value::Type::pointer && returned.base == Value::Base::result && returned.number == 0 &&
-           (!state.failed || returned.origin == *state.failed);
+    return returned.type == Value::Type::pointer && returned.base == Value::Base::result &&
+           returned.number == 0 && (!state.failed || returned.origin == *state.failed);
 }
 
 std::string PathFinder::name_of_call(std::int64_t offset) const {
     const auto& all = flow_.instructions();
-    const auto found = std::ranges::lower_bound(all, static_cast<std::uint64_t>(offset), {}, &Instruction::offset);
+    const auto found =
+        std::ranges::lower_bound(all, static_cast<std::uint64_t>(offset), {}, &Instruction::offset);
     if (found == all.end() || !found->to.target)
         return "";
     const auto& target = *found->to.target;
@@ -146,7 +147,8 @@ std::optional<std::pair<std::uint64_t, std::string>> PathFinder::from(const Site
         bool over = false;
         for (const auto& instruction : rest) {
             const bool leaves = instruction.operation == Operation::jump && block.next[1] < 0;
-            over = over || ((instruction.operation == Operation::call || leaves) && may_delete(instruction, site));
+            over = over ||
+                   ((instruction.operation == Operation::call || leaves) && may_delete(instruction, site));
         }
         const auto tested = run_block(rest, state.registers);
         if (!over && instructions[block.end - 1].operation == Operation::back &&
@@ -160,7 +162,8 @@ std::optional<std::pair<std::uint64_t, std::string>> PathFinder::from(const Site
 
 } // namespace
 
-void find_failing_paths(const ElfImage& image, const Decoder& decoder, const CodeLayout& layout, ModuleCode& code) {
+void find_failing_paths(const ElfImage& image, const Decoder& decoder, const CodeLayout& layout,
+                        ModuleCode& code) {
     std::size_t arms = 0;
     for (std::size_t i = 0; i < code.sites.size() && arms < most_arms; ++i) {
         const auto& site = code.sites[i];
@@ -169,7 +172,9 @@ void find_failing_paths(const ElfImage& image, const Decoder& decoder, const Cod
             !(function.init || site.function == code.init))
             continue;
         ++arms;
-        const auto deletes = [&](const Site& other) { return is_delete(other.api->effect) && other.kind == site.kind; };
+        const auto deletes = [&](const Site& other) {
+            return is_delete(other.api->effect) && other.kind == site.kind;
+        };
         auto ends = functions_where(code, [](const Function& other) {
             return std::ranges::any_of(other.externals, may_delete_within);
         });
@@ -187,7 +192,8 @@ void find_failing_paths(const ElfImage& image, const Decoder& decoder, const Cod
             const auto callers = leading_to(code, only(code, site.function));
             bool undone = false;
             for (std::size_t at = 0; at < callers.size(); ++at)
-                undone = undone || (callers[at] && deleting[at] && static_cast<FunctionIndex>(at) != site.function);
+                undone = undone ||
+                         (callers[at] && deleting[at] && static_cast<FunctionIndex>(at) != site.function);
             if (undone)
                 continue;
         }
@@ -199,11 +205,13 @@ void find_failing_paths(const ElfImage& image, const Decoder& decoder, const Cod
     }
 }
 
-void find_last_deletes(const ElfImage& image, const Decoder& decoder, const CodeLayout& layout, ModuleCode& code) {
+void find_last_deletes(const ElfImage& image, const Decoder& decoder, const CodeLayout& layout,
+                       ModuleCode& code) {
     if (code.exit == no_function)
         return;
     const auto waits_for = [](const Site& site, TimerKind kind) {
-        return (site.api->effect == Effect::deletes_sync || site.api->effect == Effect::shuts_down) && site.kind == kind;
+        return (site.api->effect == Effect::deletes_sync || site.api->effect == Effect::shuts_down) &&
+               site.kind == kind;
     };
     const auto& extent = layout.extent(code.exit);
     const Flow flow(decoder, image, extent.section, extent.begin, extent.end, extent.entries);
@@ -233,7 +241,8 @@ void find_last_deletes(const ElfImage& image, const Decoder& decoder, const Code
         };
         // What was waited for before may be that the callback does not arm it any more.
         const auto waited = [](const Instruction& instruction) {
-            return instruction.operation == Operation::call && instruction.to.target && waits(instruction.to.target->external);
+            return instruction.operation == Operation::call && instruction.to.target &&
+                   waits(instruction.to.target->external);
         };
         if (flow.leads(std::nullopt, site.offset, waited) && flow.leads(site.offset, std::nullopt, may_wait))
             code.last_deletes.push_back(i);

@@ -55,10 +55,12 @@ std::vector<ApiUse> uses_in(const ModuleCode& code) {
     const Ways init(code, code.init);
     std::vector<ApiUse> uses;
     for (const auto& site : code.sites) {
-        auto use = std::ranges::find_if(
-            uses, [&](const ApiUse& known) { return known.api == site.api->name && known.kind == site.kind; });
+        auto use = std::ranges::find_if(uses, [&](const ApiUse& known) {
+            return known.api == site.api->name && known.kind == site.kind;
+        });
         if (use == uses.end())
-            use = uses.insert(uses.end(), {site.api->name, site.kind, site.api->effect, 0, {}, Reach::no, Reach::no});
+            use = uses.insert(uses.end(),
+                              {site.api->name, site.kind, site.api->effect, 0, {}, Reach::no, Reach::no});
         ++use->calls;
         const auto& name = code.functions[static_cast<std::size_t>(site.function)].name;
         if (std::ranges::find(use->functions, name) == use->functions.end())
@@ -75,7 +77,8 @@ Result<PreflightReport> read_report(const std::string& file) {
     if (!content)
         return fail(content.error());
     const auto refuse = [&](const Error& error) {
-        return fail({error.code(), fmt::format("{} can't be read as a module: {}", printable(file), error.text())});
+        return fail(
+            {error.code(), fmt::format("{} can't be read as a module: {}", printable(file), error.text())});
     };
     const auto image = ElfImage::parse(std::move(*content));
     if (!image)
@@ -90,9 +93,10 @@ Result<PreflightReport> read_report(const std::string& file) {
     report.kernel = code->kernel;
     report.can_be_unloaded = code->exit != no_function;
     for (const auto& timer : code->timers)
-        report.timers.push_back(
-            {timer.kind, timer.variable,
-             timer.callback == no_function ? "" : code->functions[static_cast<std::size_t>(timer.callback)].name});
+        report.timers.push_back({timer.kind, timer.variable,
+                                 timer.callback == no_function
+                                     ? ""
+                                     : code->functions[static_cast<std::size_t>(timer.callback)].name});
     report.uses = uses_in(*code);
     report.findings = find_faults(*code);
     return report;
@@ -110,7 +114,8 @@ Result<PreflightReport> preflight(const std::string& file) {
 }
 
 bool fails(const PreflightReport& report) {
-    return std::ranges::any_of(report.findings, [](const Finding& finding) { return is_grave(finding.certainty); });
+    return std::ranges::any_of(report.findings,
+                               [](const Finding& finding) { return is_grave(finding.certainty); });
 }
 
 } // namespace disarmd

@@ -10,7 +10,8 @@
 
 namespace disarmd {
 
-// Whether the module's exit gets to a call: by calling its way there, or through a pointer that somebody may call.
+// Whether the module's exit gets to a call: by calling its way there, or through a pointer that somebody may
+// call.
 enum class Reach { no, perhaps, yes };
 
 std::string_view name_of(Reach reach);
@@ -45,10 +46,11 @@ struct PreflightReport {
     std::vector<Finding> findings; // the surest first
 };
 
-// Reads a module's file (x86-64; .ko, or as module_file.h says compressed), which nobody needs to trust: at most 256 MiB and 32 MiB of code are
-// looked at, in some ten seconds and one GiB at worst (a real module takes milliseconds, the largest one two seconds). Needs no privilege
-// and does not throw. An error's text says which file and why: it can't be opened (ENOENT, EACCES ...), is no file
-// (EINVAL), no x86-64 module (ENOEXEC), too large (EFBIG). May be called by several threads at once.
+// Reads a module's file (x86-64; .ko, or as module_file.h says compressed), which nobody needs to trust: at
+// most 256 MiB and 32 MiB of code are looked at, in some ten seconds and one GiB at worst (a real module
+// takes milliseconds, the largest one two seconds). Needs no privilege and does not throw. An error's text
+// says which file and why: it can't be opened (ENOENT, EACCES ...), is no file (EINVAL), no x86-64 module
+// (ENOEXEC), too large (EFBIG). May be called by several threads at once.
 Result<PreflightReport> preflight(const std::string& file);
 
 // It has a finding that is certain or likely.

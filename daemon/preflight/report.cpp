@@ -50,12 +50,14 @@ std::string verdict_of(const PreflightReport& report) {
                            : fmt::format("fails: {}, and {} weaker", count_text(grave, "finding"), weaker);
     if (weaker > 0)
         return fmt::format("passes, with {}", count_text(weaker, "weaker finding"));
-    const bool arms = std::ranges::any_of(report.uses, [](const ApiUse& use) { return use.effect == Effect::arms; });
+    const bool arms =
+        std::ranges::any_of(report.uses, [](const ApiUse& use) { return use.effect == Effect::arms; });
     return arms ? "passes: nothing found" : "passes: it arms no timer";
 }
 
 std::string place_of(const Finding& finding) {
-    return fmt::format("{}() in {} at {}+{:#x}", finding.api, finding.function, finding.section, finding.offset);
+    return fmt::format("{}() in {} at {}+{:#x}", finding.api, finding.function, finding.section,
+                       finding.offset);
 }
 
 std::string timers_text(const PreflightReport& report) {
@@ -74,8 +76,9 @@ std::string timers_text(const PreflightReport& report) {
 std::string uses_text(const PreflightReport& report) {
     std::vector<std::vector<std::string>> rows{{"   ", "CALL", "DOES", "CALLS", "INIT", "EXIT"}};
     for (const auto& use : report.uses) {
-        rows.push_back({"   ", std::string(use.api), std::string(word_of(use.effect)), std::to_string(use.calls),
-                        std::string(name_of(use.init)), std::string(name_of(use.exit))});
+        rows.push_back({"   ", std::string(use.api), std::string(word_of(use.effect)),
+                        std::to_string(use.calls), std::string(name_of(use.init)),
+                        std::string(name_of(use.exit))});
     }
     return columns_text(rows);
 }
@@ -86,7 +89,8 @@ std::string to_page(const PreflightReport& report, Colour colour) {
     const bool failing = fails(report);
     auto head = verdict_of(report);
     if (colour == Colour::ansi)
-        head = fmt::format(fmt::emphasis::bold | fmt::fg(failing ? fmt::terminal_color::red : fmt::terminal_color::green),
+        head = fmt::format(fmt::emphasis::bold |
+                               fmt::fg(failing ? fmt::terminal_color::red : fmt::terminal_color::green),
                            "{}", head);
     auto text = fmt::format("module {} {}\n", report.module, head);
     text += fmt::format("\n  file       {}\n", report.file);
@@ -111,14 +115,15 @@ std::string to_page(const PreflightReport& report, Colour colour) {
 std::string to_lines(const PreflightReport& report) {
     auto text = fmt::format("{}: {}\n", report.file, verdict_of(report));
     for (const auto& finding : report.findings)
-        text += fmt::format("  {} {}: {}; {}\n", name_of(finding.certainty), name_of(finding.rule), finding.text,
-                            place_of(finding));
+        text += fmt::format("  {} {}: {}; {}\n", name_of(finding.certainty), name_of(finding.rule),
+                            finding.text, place_of(finding));
     return text;
 }
 
 std::string summary_line(const PreflightCounts& counts) {
     auto text = fmt::format("{}: {}, {} with weaker findings", count_text(counts.modules, "module"),
-                            counts.failing == 0 ? "none fails" : fmt::format("{} fail", counts.failing), counts.weaker);
+                            counts.failing == 0 ? "none fails" : fmt::format("{} fail", counts.failing),
+                            counts.weaker);
     if (counts.unreadable > 0)
         text += fmt::format("; {} could not be read", count_text(counts.unreadable, "file"));
     return text + '\n';
@@ -153,16 +158,11 @@ Json to_json(const PreflightReport& report) {
                         {"functions", use.functions},
                         {"init", name_of(use.init)},
                         {"exit", name_of(use.exit)}});
-    return {{"schema", json_schema},
-            {"file", report.file},
-            {"module", report.module},
-            {"srcversion", or_null(report.srcversion)},
-            {"kernel", report.kernel},
-            {"can_be_unloaded", report.can_be_unloaded},
-            {"fails", fails(report)},
-            {"findings", findings},
-            {"timers", timers},
-            {"uses", uses}};
+    return {{"schema", json_schema},   {"file", report.file},
+            {"module", report.module}, {"srcversion", or_null(report.srcversion)},
+            {"kernel", report.kernel}, {"can_be_unloaded", report.can_be_unloaded},
+            {"fails", fails(report)},  {"findings", findings},
+            {"timers", timers},        {"uses", uses}};
 }
 
 } // namespace disarmd

@@ -75,8 +75,8 @@ struct Facts {
     explicit Facts(const ModuleCode& of);
 
     const ModuleCode& code;
-    FunctionSet by_exit;   // what exit calls
-    FunctionSet may_run;   // what may run on the way out: that, and what others may call
+    FunctionSet by_exit;    // what exit calls
+    FunctionSet may_run;    // what may run on the way out: that, and what others may call
     FunctionSet after_init; // all that is not only init's
     bool exit_calls_back = false;
     bool exit_waits = false;
@@ -106,7 +106,8 @@ std::string subject_of(const Finding& finding) {
     if (!finding.timer.empty())
         text += " " + finding.timer;
     if (!finding.callback.empty())
-        text += fmt::format("{}{}()", finding.timer.empty() ? " of " : ", whose callback is ", finding.callback);
+        text +=
+            fmt::format("{}{}()", finding.timer.empty() ? " of " : ", whose callback is ", finding.callback);
     return text;
 }
 
@@ -142,7 +143,8 @@ bool tells_its_end(const Facts& facts, const OwnTimer& timer) {
            any_calls(facts.code, reached_from(facts.code, only(facts.code, timer.callback)), signals);
 }
 
-void find_never_deleted(const Facts& facts, const OwnTimer& timer, const Site& arm, std::vector<Finding>& findings) {
+void find_never_deleted(const Facts& facts, const OwnTimer& timer, const Site& arm,
+                        std::vector<Finding>& findings) {
     const bool known = timer.place.type == Place::Type::fixed && !timer.escapes;
     bool any_of_kind = false;
     for (const auto& site : facts.code.sites) {
@@ -153,7 +155,8 @@ void find_never_deleted(const Facts& facts, const OwnTimer& timer, const Site& a
             return;
     }
     auto finding = finding_at(facts, Rule::never_deleted, timer, arm);
-    const auto nothing = any_of_kind ? "nothing in the module deletes it" : "the module calls nothing that deletes one";
+    const auto nothing =
+        any_of_kind ? "nothing in the module deletes it" : "the module calls nothing that deletes one";
     finding.text = fmt::format("{}() arms {}, and {}", finding.function, subject_of(finding), nothing);
     const bool signals_end = tells_its_end(facts, timer);
     if (facts.exit_waits || facts.helped || signals_end) {
@@ -169,7 +172,8 @@ void find_never_deleted(const Facts& facts, const OwnTimer& timer, const Site& a
     findings.push_back(std::move(finding));
 }
 
-void find_not_reached(const Facts& facts, const OwnTimer& timer, const Site& arm, std::vector<Finding>& findings) {
+void find_not_reached(const Facts& facts, const OwnTimer& timer, const Site& arm,
+                      std::vector<Finding>& findings) {
     const Site* elsewhere = nullptr;
     for (const auto& site : facts.code.sites) {
         if (!deletes(site) || concerns(facts.code, site, timer) == Same::no)
@@ -183,14 +187,16 @@ void find_not_reached(const Facts& facts, const OwnTimer& timer, const Site& arm
     auto finding = finding_at(facts, Rule::not_reached, timer, arm);
     const bool others = facts.exit_waits || facts.exit_calls_back || facts.waits_anywhere;
     finding.certainty = others ? Certainty::possible : Certainty::likely;
-    finding.text = fmt::format("{}() arms {}; what deletes one is called by {}(), which the module's exit does not reach",
-                               finding.function, subject_of(finding), name_of(facts.code, elsewhere->function));
+    finding.text = fmt::format(
+        "{}() arms {}; what deletes one is called by {}(), which the module's exit does not reach",
+        finding.function, subject_of(finding), name_of(facts.code, elsewhere->function));
     findings.push_back(std::move(finding));
 }
 
 void find_race(const Facts& facts, const OwnTimer& timer, std::vector<Finding>& findings) {
     const auto rearms = std::ranges::find_if(facts.code.sites, [&](const Site& site) {
-        return arms(site) && site.function == timer.callback && concerns(facts.code, site, timer) == Same::yes;
+        return arms(site) && site.function == timer.callback &&
+               concerns(facts.code, site, timer) == Same::yes;
     });
     if (timer.callback == no_function || rearms == facts.code.sites.end())
         return;
@@ -202,10 +208,14 @@ void find_race(const Facts& facts, const OwnTimer& timer, std::vector<Finding>& 
             continue;
         const auto same = concerns(facts.code, site, timer);
         if (site.api->effect != Effect::deletes) {
-            waited_for = waited_for || same != Same::no;
+            // A variable's own delete names it; what is done through pointers is done to others.
+            const bool to_others =
+                timer.place.type == Place::Type::fixed && site.timer.type == Place::Type::field;
+            waited_for = waited_for || same == Same::yes || (same == Same::maybe && !to_others);
             continue;
         }
-        if (same != Same::yes || !contains(facts.may_run, site.function))
+        // A socket's timer holds a reference to it, which only its callback lets go of.
+        if (same != Same::yes || !contains(facts.may_run, site.function) || site.api->name == "sk_stop_timer")
             continue;
         // The last word of exit, whatever waits elsewhere.
         if (std::ranges::find(facts.code.last_deletes, i) != facts.code.last_deletes.end()) {
@@ -213,7 +223,8 @@ void find_race(const Facts& facts, const OwnTimer& timer, std::vector<Finding>& 
             waited_for = false;
             break;
         }
-        if (found == nullptr || (contains(facts.by_exit, site.function) && !contains(facts.by_exit, found->function)))
+        if (found == nullptr ||
+            (contains(facts.by_exit, site.function) && !contains(facts.by_exit, found->function)))
             found = &site;
     }
     // One that waits may be meant for it.
@@ -223,10 +234,11 @@ void find_race(const Facts& facts, const OwnTimer& timer, std::vector<Finding>& 
         return;
     auto finding = finding_at(facts, Rule::race, timer, *found);
     finding.certainty = Certainty::race;
-    finding.text = fmt::format("{}() deletes {} with {}(), which does not wait; a callback that is running meanwhile arms it "
-                               "again, at {}+{:#x}",
-                               finding.function, subject_of(finding), finding.api,
-                               function_of(facts.code, rearms->function).section, rearms->offset);
+    finding.text = fmt::format(
+        "{}() deletes {} with {}(), which does not wait; a callback that is running meanwhile arms it "
+        "again, at {}+{:#x}",
+        finding.function, subject_of(finding), finding.api, function_of(facts.code, rearms->function).section,
+        rearms->offset);
     findings.push_back(std::move(finding));
 }
 
@@ -238,12 +250,13 @@ void find_failing_init(const Facts& facts, std::vector<Finding>& findings) {
         });
         OwnTimer unknown;
         unknown.kind = site.kind;
-        auto finding = finding_at(facts, Rule::init_fails, timer == facts.code.timers.end() ? unknown : *timer, site);
+        auto finding =
+            finding_at(facts, Rule::init_fails, timer == facts.code.timers.end() ? unknown : *timer, site);
         finding.certainty = Certainty::possible;
-        const auto why = path.failed.empty() ? "it fails after that"
-                                             : fmt::format("it fails if {}() does", path.failed);
-        finding.text = fmt::format("{}() arms {}; {}, and returns at {}+{:#x} without having deleted it", finding.function,
-                                   subject_of(finding), why, finding.section, path.end);
+        const auto why =
+            path.failed.empty() ? "it fails after that" : fmt::format("it fails if {}() does", path.failed);
+        finding.text = fmt::format("{}() arms {}; {}, and returns at {}+{:#x} without having deleted it",
+                                   finding.function, subject_of(finding), why, finding.section, path.end);
         findings.push_back(std::move(finding));
     }
 }
@@ -273,8 +286,9 @@ std::vector<Finding> find_faults(const ModuleCode& code) {
     std::ranges::stable_sort(findings, {}, [](const Finding& finding) { return finding.certainty; });
     // A timer can be set up in several places.
     std::vector<Finding> once;
-    std::ranges::copy_if(findings, std::back_inserter(once),
-                         [&](const Finding& finding) { return std::ranges::find(once, finding) == once.end(); });
+    std::ranges::copy_if(findings, std::back_inserter(once), [&](const Finding& finding) {
+        return std::ranges::find(once, finding) == once.end();
+    });
     return once;
 }
 

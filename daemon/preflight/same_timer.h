@@ -13,7 +13,8 @@ Same same_timer(const Place& a, const Place& b);
 // not escape. Pure.
 Same concerns(const ModuleCode& code, const Site& site, const OwnTimer& timer);
 
-// It is done to a timer of the module's own, as far as the code tells: not to one that other modules or the kernel set up.
+// It is done to a timer of the module's own, as far as the code tells: not to one that other modules or the
+// kernel set up.
 bool is_own(const ModuleCode& code, const Site& site);
 
 } // namespace disarmd

@@ -129,8 +129,10 @@ TEST(ParseOptions, preflight_takes_files_and_names_of_modules) {
     EXPECT_TRUE(several.json);
     EXPECT_THAT(error_of({"preflight"}), HasSubstr("required"));
     EXPECT_THAT(error_of({"preflight", "m.ko", "--module", "m"}), HasSubstr("--module"));
-    EXPECT_THAT(error_of({"--probe-backend", "kprobe", "preflight", "m.ko"}), HasSubstr("every command but preflight"));
-    EXPECT_THAT(error_of({"--config", "f.toml", "preflight", "m.ko"}), HasSubstr("--config goes with run only"));
+    EXPECT_THAT(error_of({"--probe-backend", "kprobe", "preflight", "m.ko"}),
+                HasSubstr("every command but preflight"));
+    EXPECT_THAT(error_of({"--config", "f.toml", "preflight", "m.ko"}),
+                HasSubstr("--config goes with run only"));
 }
 
 TEST(ParseOptions, incidents_alone_lists_what_the_service_has_recorded) {
@@ -326,9 +328,9 @@ TEST(ParseOptions, help_tells_the_exit_codes) {
 
 TEST(ParseOptions, help_names_every_command_and_option) {
     const auto text = parsed<PrintOptions>({"--help"}).text;
-    for (const std::string word :
-         {"run", "list", "preflight", "incidents", "doctor", "--ledger", "--module", "--watch-unload", "--timeout",
-          "--json", "--config", "--verbose", "--version", "--help", "--probe-backend", "--orphans"})
+    for (const std::string word : {"run", "list", "preflight", "incidents", "doctor", "--ledger", "--module",
+                                   "--watch-unload", "--timeout", "--json", "--config", "--verbose",
+                                   "--version", "--help", "--probe-backend", "--orphans"})
         EXPECT_THAT(text, HasSubstr(word));
 }
 

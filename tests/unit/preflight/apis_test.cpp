@@ -10,7 +10,8 @@ namespace {
 TEST(TimerApi, is_found_by_its_name_and_no_other) {
     for (const auto& api : timer_apis())
         EXPECT_EQ(find_api(api.name), &api);
-    for (const auto* const other : {"", "mod_time", "mod_timer_", "mod_timer_pending", "zzz", "hrtimer_forward"})
+    for (const auto* const other :
+         {"", "mod_time", "mod_timer_", "mod_timer_pending", "zzz", "hrtimer_forward"})
         EXPECT_EQ(find_api(other), nullptr) << other;
 }
 
@@ -30,8 +31,9 @@ TEST(TimerApi, tells_what_waits_from_what_does_not) {
     for (const auto* const sync : {"timer_delete_sync", "del_timer_sync", "hrtimer_cancel", "alarm_cancel",
                                    "cancel_delayed_work_sync", "kthread_cancel_delayed_work_sync"})
         EXPECT_EQ(find_api(sync)->effect, Effect::deletes_sync) << sync;
-    for (const auto* const async : {"timer_delete", "del_timer", "hrtimer_try_to_cancel", "alarm_try_to_cancel",
-                                    "cancel_delayed_work", "try_to_del_timer_sync", "timer_delete_sync_try"})
+    for (const auto* const async :
+         {"timer_delete", "del_timer", "hrtimer_try_to_cancel", "alarm_try_to_cancel", "cancel_delayed_work",
+          "try_to_del_timer_sync", "timer_delete_sync_try"})
         EXPECT_EQ(find_api(async)->effect, Effect::deletes) << async;
     for (const auto* const last : {"timer_shutdown", "timer_shutdown_sync", "disable_delayed_work_sync"})
         EXPECT_EQ(find_api(last)->effect, Effect::shuts_down) << last;

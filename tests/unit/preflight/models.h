@@ -28,7 +28,9 @@ public:
     }
     FunctionIndex exit() { return code.exit = function("m_exit"); }
     void calls(FunctionIndex caller, FunctionIndex callee) { at(caller).callees.push_back(callee); }
-    void calls(FunctionIndex caller, const std::string& external) { at(caller).externals.push_back(external); }
+    void calls(FunctionIndex caller, const std::string& external) {
+        at(caller).externals.push_back(external);
+    }
 
     void site(FunctionIndex where, const char* api, Place place) {
         Site made;

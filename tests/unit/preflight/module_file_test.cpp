@@ -21,8 +21,8 @@ unsigned char* bytes_of(std::string& text) {
 std::string xz(std::string text) {
     std::string packed(::lzma_stream_buffer_bound(text.size()), '\0');
     std::size_t size = 0;
-    EXPECT_EQ(::lzma_easy_buffer_encode(1, LZMA_CHECK_CRC32, nullptr, bytes_of(text), text.size(), bytes_of(packed),
-                                        &size, packed.size()),
+    EXPECT_EQ(::lzma_easy_buffer_encode(1, LZMA_CHECK_CRC32, nullptr, bytes_of(text), text.size(),
+                                        bytes_of(packed), &size, packed.size()),
               LZMA_OK);
     packed.resize(size);
     return packed;

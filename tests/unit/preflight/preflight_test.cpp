@@ -16,7 +16,8 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 
 std::string case_file(const std::string& name) {
-    for (const auto& [known, file] : std::initializer_list<std::pair<std::string, std::string>>{DISARMD_PREFLIGHT_CASES}) {
+    for (const auto& [known, file] :
+         std::initializer_list<std::pair<std::string, std::string>>{DISARMD_PREFLIGHT_CASES}) {
         if (known == name)
             return file;
     }
@@ -51,25 +52,23 @@ TEST_P(Case, has_the_findings_that_it_should) {
 
 INSTANTIATE_TEST_SUITE_P(
     Compiled, Case,
-    testing::Values(
-        Expected{"NEVER_DELETED", {"certain never-deleted timer timer:callback"}},
-        Expected{"OTHER_DELETED", {"certain never-deleted timer timer:callback"}},
-        Expected{"DELETED", {}},
-        Expected{"ALLOCATED", {"likely never-deleted timer :callback"}},
-        Expected{"ESCAPES", {"likely never-deleted timer timer:callback"}},
-        Expected{"WAITS", {"possible never-deleted timer timer:last_callback"}}, //
-        Expected{"BY_POINTER", {}},
-        Expected{"NOT_REACHED", {"likely exit-reaches-no-delete timer timer:callback"}},
-        Expected{"RACE", {"race delete-races-with-rearm timer timer:again"}}, //
-        Expected{"NO_RACE", {}},
-        Expected{"LAST_WORD", {"race delete-races-with-rearm timer timer:again"}},
-        Expected{"INIT_FAILS", {"possible init-failure-leaves-it timer timer:callback"}},
-        Expected{"INIT_CLEANS_UP", {}}, //
-        Expected{"NO_EXIT", {}},
-        Expected{"HRTIMER", {"certain never-deleted hrtimer clock:tick"}},
-        Expected{"WORK", {"certain never-deleted delayed_work work:work_function"}},
-        Expected{"AT_ONCE", {}}, //
-        Expected{"SET_UP_WORK", {}}),
+    testing::Values(Expected{"NEVER_DELETED", {"certain never-deleted timer timer:callback"}},
+                    Expected{"OTHER_DELETED", {"certain never-deleted timer timer:callback"}},
+                    Expected{"DELETED", {}}, Expected{"ALLOCATED", {"likely never-deleted timer :callback"}},
+                    Expected{"ESCAPES", {"likely never-deleted timer timer:callback"}},
+                    Expected{"WAITS", {"possible never-deleted timer timer:last_callback"}}, //
+                    Expected{"BY_POINTER", {}},
+                    Expected{"NOT_REACHED", {"likely exit-reaches-no-delete timer timer:callback"}},
+                    Expected{"RACE", {"race delete-races-with-rearm timer timer:again"}}, //
+                    Expected{"NO_RACE", {}},
+                    Expected{"LAST_WORD", {"race delete-races-with-rearm timer timer:again"}},
+                    Expected{"INIT_FAILS", {"possible init-failure-leaves-it timer timer:callback"}},
+                    Expected{"INIT_CLEANS_UP", {}}, //
+                    Expected{"NO_EXIT", {}},
+                    Expected{"HRTIMER", {"certain never-deleted hrtimer clock:tick"}},
+                    Expected{"WORK", {"certain never-deleted delayed_work work:work_function"}},
+                    Expected{"AT_ONCE", {}}, //
+                    Expected{"SET_UP_WORK", {}}),
     [](const auto& test) { return std::string(test.param.name); });
 
 TEST(Preflight, names_function_section_and_offset) {
@@ -148,7 +147,8 @@ TEST(Preflight, refuses_what_is_no_module_and_says_which_and_why) {
     expect_refused(folder.file("empty"), ENOEXEC, "no ELF file");
     test::write_file(folder.file("text"), "no ELF file");
     expect_refused(folder.file("text"), ENOEXEC, "no ELF file");
-    test::write_file(folder.file("magic"), "\x7f" "ELF");
+    test::write_file(folder.file("magic"), "\x7f"
+                                           "ELF");
     expect_refused(folder.file("magic"), ENOEXEC, "damaged");
     expect_refused("/proc/self/exe", ENOEXEC, "no module");
     ASSERT_EQ(::mkfifo(folder.file("pipe").c_str(), 0600), 0);

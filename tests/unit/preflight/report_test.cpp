@@ -21,7 +21,8 @@ PreflightReport example() {
     report.kernel = "6.1.0-1-amd64";
     report.can_be_unloaded = true;
     report.timers.push_back({TimerKind::timer, "poll_timer", "m_poll"});
-    report.uses.push_back({"mod_timer", TimerKind::timer, Effect::arms, 2, {"m_init", "m_poll"}, Reach::no, Reach::yes});
+    report.uses.push_back(
+        {"mod_timer", TimerKind::timer, Effect::arms, 2, {"m_init", "m_poll"}, Reach::no, Reach::yes});
     report.uses.push_back(
         {"timer_delete", TimerKind::timer, Effect::deletes, 1, {"m_exit"}, Reach::yes, Reach::perhaps});
     Finding finding;
@@ -33,7 +34,8 @@ PreflightReport example() {
     finding.api = "mod_timer";
     finding.section = ".init.text";
     finding.offset = 0x2d;
-    finding.text = "m_init() arms the timer poll_timer, whose callback is m_poll(), and nothing in the module deletes it";
+    finding.text = "m_init() arms the timer poll_timer, whose callback is m_poll(), and nothing in the "
+                   "module deletes it";
     report.findings.push_back(finding);
     return report;
 }
@@ -85,7 +87,8 @@ TEST(PreflightLines, count_what_fails_and_what_is_weaker) {
     report.findings.erase(report.findings.begin());
     EXPECT_THAT(to_lines(report), StartsWith("./m.ko: passes, with 1 weaker finding\n"));
     EXPECT_EQ(summary_line({12, 1, 2, 0}), "12 modules: 1 fail, 2 with weaker findings\n");
-    EXPECT_EQ(summary_line({1, 0, 0, 3}), "1 module: none fails, 0 with weaker findings; 3 files could not be read\n");
+    EXPECT_EQ(summary_line({1, 0, 0, 3}),
+              "1 module: none fails, 0 with weaker findings; 3 files could not be read\n");
 }
 
 TEST(PreflightJson, has_every_field) {

@@ -23,7 +23,8 @@ using testing::IsEmpty;
 std::vector<std::string> told(const ModuleCode& code) {
     std::vector<std::string> lines;
     for (const auto& finding : find_faults(code))
-        lines.push_back(fmt::format("{} {} in {}", name_of(finding.certainty), name_of(finding.rule), finding.function));
+        lines.push_back(
+            fmt::format("{} {} in {}", name_of(finding.certainty), name_of(finding.rule), finding.function));
     return lines;
 }
 
@@ -43,7 +44,8 @@ TEST(Rules, are_certain_of_a_static_timer_that_nothing_deletes) {
     StaticTimer module;
     EXPECT_THAT(told(module.code), ElementsAre("certain never-deleted in m_init"));
     module.site(module.last, "timer_delete_sync", fixed(64));
-    EXPECT_THAT(told(module.code), ElementsAre("certain never-deleted in m_init")) << "another one is deleted";
+    EXPECT_THAT(told(module.code), ElementsAre("certain never-deleted in m_init"))
+        << "another one is deleted";
     module.site(module.last, "hrtimer_cancel", fixed(0));
     EXPECT_THAT(told(module.code), ElementsAre("certain never-deleted in m_init")) << "another kind";
     module.site(module.last, "timer_delete_sync", fixed(0));
@@ -167,7 +169,8 @@ TEST(Rules, see_a_race_where_nobody_waits_for_a_callback_that_re_arms) {
     last.site(last.last, "timer_delete", fixed(0));
     EXPECT_THAT(told(last.code), IsEmpty());
     last.code.last_deletes.push_back(3);
-    EXPECT_THAT(told(last.code), ElementsAre("race delete-races-with-rearm in m_exit")) << "nobody waits after that";
+    EXPECT_THAT(told(last.code), ElementsAre("race delete-races-with-rearm in m_exit"))
+        << "nobody waits after that";
 
     StaticTimer once;
     once.site(once.last, "timer_delete", fixed(0));
@@ -186,7 +189,8 @@ TEST(Rules, see_a_race_where_nobody_waits_for_a_callback_that_re_arms) {
     tells.site(tells.last, "timer_delete", fixed(0));
     EXPECT_THAT(told(tells.code), IsEmpty()) << "exit waits until it has stopped";
     tells.code.last_deletes.push_back(2);
-    EXPECT_THAT(told(tells.code), ElementsAre("race delete-races-with-rearm in m_exit")) << "but not on this path";
+    EXPECT_THAT(told(tells.code), ElementsAre("race delete-races-with-rearm in m_exit"))
+        << "but not on this path";
 }
 
 TEST(Rules, tell_of_an_init_that_fails) {
@@ -211,8 +215,9 @@ TEST(Rules, put_the_surest_first_and_tell_none_twice) {
     module.site(module.first, "hrtimer_start_range_ns", field(8));
     module.own(TimerKind::delayed_work, fixed(200), module.callback);
     module.site(module.first, "queue_delayed_work_on", fixed(200));
-    EXPECT_THAT(told(module.code), ElementsAre("certain never-deleted in m_init", "likely never-deleted in m_init",
-                                               "likely never-deleted in m_init"));
+    EXPECT_THAT(told(module.code),
+                ElementsAre("certain never-deleted in m_init", "likely never-deleted in m_init",
+                            "likely never-deleted in m_init"));
 }
 
 TEST(SameTimer, is_told_as_far_as_places_tell) {
