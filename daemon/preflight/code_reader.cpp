@@ -447,8 +447,7 @@ ModuleCode Reader::read() {
         auto& function = function_named(index);
         const auto once = [](auto& list) {
             std::ranges::sort(list);
-            const auto repeated = std::ranges::unique(list);
-            list.erase(repeated.begin(), repeated.end());
+            list.erase(std::unique(list.begin(), list.end()), list.end());
         };
         once(function.callees);
         once(function.externals);

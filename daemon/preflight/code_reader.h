@@ -7,8 +7,8 @@
 
 namespace disarmd {
 
-// All code that is decoded; the largest module has a third of it.
-inline constexpr std::size_t code_limit = std::size_t{32} << 20;
+// All code that is decoded; twice what the largest module has.
+inline constexpr std::size_t code_limit = std::size_t{24} << 20;
 // A function that is larger is searched for calls, and no more. The largest real one has a third of it.
 inline constexpr std::size_t function_limit = std::size_t{256} << 10;
 

@@ -195,8 +195,7 @@ void Flow::find_blocks(std::span<const std::uint64_t> entries) {
             begins.push_back(static_cast<std::uint64_t>(instruction.to.target->offset));
     }
     std::ranges::sort(begins);
-    const auto repeated = std::ranges::unique(begins);
-    begins.erase(repeated.begin(), repeated.end());
+    begins.erase(std::unique(begins.begin(), begins.end()), begins.end());
 
     auto begin = begins.begin();
     for (std::size_t i = 0; i < instructions_.size(); ++i) {

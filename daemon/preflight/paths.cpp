@@ -110,7 +110,7 @@ void PathFinder::branch(const State& state, const Flow::Block& block, const std:
             to.failed = tested->result.origin;
         else if (tested)
             refine_success(tested->result, to.registers);
-        queue.push_back(std::move(to));
+        queue.push_back(to);
     }
 }
 
@@ -128,7 +128,7 @@ std::optional<std::pair<std::uint64_t, std::string>> PathFinder::from(const Site
     }
     std::set<std::pair<int, std::int64_t>> visited; // block, and what has failed or is in rax, rbx, rbp, r12
     for (std::size_t states = 0; !queue.empty() && states < most_states; ++states) {
-        auto state = std::move(queue.back());
+        auto state = queue.back();
         queue.pop_back();
         const auto& block = flow_.blocks()[static_cast<std::size_t>(state.block)];
         if (state.instruction == block.first) {

@@ -68,8 +68,7 @@ std::string timers_text(const PreflightReport& report) {
                         timer.variable.empty() ? "" : "in " + timer.variable});
     }
     std::ranges::sort(rows);
-    const auto repeated = std::ranges::unique(rows);
-    rows.erase(repeated.begin(), repeated.end());
+    rows.erase(std::unique(rows.begin(), rows.end()), rows.end());
     return columns_text(rows);
 }
 
