@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <map>
 #include <span>
 #include <tuple>
@@ -106,7 +107,7 @@ public:
     Reader(const ElfImage& image, const Decoder& decoder)
         : image_(image), decoder_(decoder), layout_(image) {}
 
-    ModuleCode read();
+    Result<ModuleCode> read();
 
 private:
     struct Stored {
@@ -133,6 +134,7 @@ private:
     const Decoder& decoder_;
     CodeLayout layout_;
     ModuleCode code_;
+    std::int64_t work_ = flow_work_limit;
     std::vector<Stored> stored_;                        // in the function that is being read
     std::vector<std::pair<int, std::int64_t>> escaped_; // section and offset
     std::map<std::pair<int, std::int64_t>, FunctionIndex> functions_in_data_;
@@ -298,7 +300,9 @@ void Reader::note_site(FunctionIndex index, const Api& api, const Instruction& i
         const auto delay = argument(api.delay);
         site.at_once = delay.type == Value::Type::constant && delay.number == 0;
     }
-    code_.sites.push_back(site);
+    // One too many tells that there are.
+    if (code_.sites.size() <= site_limit)
+        code_.sites.push_back(site);
 }
 
 // Callbacks and work functions that are stored in the timer, and not given to what sets it up.
@@ -321,7 +325,9 @@ void Reader::find_callbacks(std::size_t first_site) {
 void Reader::read_function(FunctionIndex index) {
     const auto& extent = layout_.extent(index);
     auto& function = function_named(index);
-    const Flow flow(decoder_, image_, extent.section, extent.begin, extent.end, extent.entries);
+    const Flow flow(decoder_, image_, extent.section, extent.begin, extent.end, extent.entries, work_);
+    if (!flow.is_complete())
+        ++code_.not_followed;
     const auto first_site = code_.sites.size();
     stored_.clear();
     flow.visit([&](const Instruction& instruction, const Registers& registers) {
@@ -422,7 +428,7 @@ void Reader::find_timers() {
     }
 }
 
-ModuleCode Reader::read() {
+Result<ModuleCode> Reader::read() {
     code_.name = printable(image_.modinfo("name"));
     code_.srcversion = printable(image_.modinfo("srcversion"));
     const auto magic = image_.modinfo("vermagic");
@@ -440,7 +446,7 @@ ModuleCode Reader::read() {
     for (std::size_t i = 0; i < code_.functions.size(); ++i) {
         const auto index = static_cast<FunctionIndex>(i);
         const auto& extent = layout_.extent(index);
-        if (extent.end - extent.begin > function_limit)
+        if (extent.end - extent.begin > function_limit || work_ < 0)
             skim_function(index);
         else
             read_function(index);
@@ -452,9 +458,11 @@ ModuleCode Reader::read() {
         once(function.callees);
         once(function.externals);
     }
+    if (code_.sites.size() > site_limit || works_in_data_.size() > site_limit)
+        return fail({EFBIG, fmt::format("it has more than {} timers or calls that concern one", site_limit)});
     find_timers();
-    find_failing_paths(image_, decoder_, layout_, code_);
-    find_last_deletes(image_, decoder_, layout_, code_);
+    find_failing_paths(image_, decoder_, layout_, code_, work_);
+    find_last_deletes(image_, decoder_, layout_, code_, work_);
     return std::move(code_);
 }
 

@@ -171,8 +171,8 @@ void refine_success(const Value& result, Registers& registers) {
 }
 
 Flow::Flow(const Decoder& decoder, const ElfImage& image, int section, std::uint64_t begin, std::uint64_t end,
-           std::span<const std::uint64_t> entries)
-    : section_(section), begin_(begin), end_(end) {
+           std::span<const std::uint64_t> entries, std::int64_t& work)
+    : section_(section), begin_(begin), end_(end), work_(work) {
     for (auto offset = begin; offset < end; offset = instructions_.back().offset + instructions_.back().size)
         instructions_.push_back(decoder.decode(image, section, offset));
     find_blocks(entries);
@@ -267,16 +267,26 @@ void Flow::propagate() {
         while (!queue.empty()) {
             const auto& block = blocks_[static_cast<std::size_t>(queue.back())];
             queue.pop_back();
+            work_ -= work_of_a_block + static_cast<std::int64_t>(block.end - block.first);
+            if (work_ < 0) {
+                complete_ = false;
+                queue.clear();
+                return;
+            }
             auto registers = block.before;
             const auto next = block.next;
             const auto tested = run_block(instructions_of(block), registers);
             for (const bool jumps : {false, true}) {
+                const int to = next.at(jumps ? 1 : 0);
+                if (to < 0)
+                    continue;
+                if (!tested || tested->failed_if_jumps == jumps) {
+                    reach(to, registers, queue);
+                    continue;
+                }
                 auto then = registers;
-                // Of a pointer, zero is the failure; what is known of it after that is of no use either way.
-                if (tested && tested->failed_if_jumps != jumps)
-                    refine_success(tested->result, then);
-                if (const int to = next.at(jumps ? 1 : 0); to >= 0)
-                    reach(to, then, queue);
+                refine_success(tested->result, then);
+                reach(to, then, queue);
             }
         }
     };
@@ -301,6 +311,10 @@ void Flow::propagate() {
         reach(static_cast<int>(i), nothing, queue);
         drain();
     }
+    if (complete_)
+        return;
+    for (auto& block : blocks_)
+        block.before = nothing;
 }
 
 void Flow::visit(const Visitor& visitor) const {

@@ -78,12 +78,18 @@ std::optional<Tested> run_block(std::span<const Instruction> block, Registers& r
 // It went well, or is no error: what holds the result holds zero.
 void refine_success(const Value& result, Registers& registers);
 
+// How much work is left for a whole module: an instruction that is looked at is one, and going from one block
+// to another some more. The largest real module takes half of it.
+inline constexpr std::int64_t flow_work_limit = 64'000'000;
+inline constexpr std::int64_t work_of_a_block = 16;
+
 // One function's code, and what its registers hold where.
 class Flow {
 public:
-    // The code in [begin, end) of the section. Code elsewhere jumps to the entries.
+    // The code in [begin, end) of the section. Code elsewhere jumps to the entries. What it takes is taken
+    // off the work; when none is left, nothing is known of any register.
     Flow(const Decoder& decoder, const ElfImage& image, int section, std::uint64_t begin, std::uint64_t end,
-         std::span<const std::uint64_t> entries);
+         std::span<const std::uint64_t> entries, std::int64_t& work);
 
     using Visitor = std::function<void(const Instruction&, const Registers& before)>;
     // Every instruction once, in the order of the code.
@@ -101,6 +107,8 @@ public:
         bool reached = false;
         Registers before{};
     };
+    // There was work enough.
+    [[nodiscard]] bool is_complete() const { return complete_; }
     [[nodiscard]] const std::vector<Block>& blocks() const { return blocks_; }
     // Addresses that were in a register on one of the ways to a place, and something else on another: what
     // became of them is not known.
@@ -123,6 +131,8 @@ private:
     std::vector<Block> blocks_;
     std::vector<int> entered_; // blocks
     std::vector<Value> lost_;
+    std::int64_t& work_;
+    bool complete_ = true;
 };
 
 } // namespace disarmd

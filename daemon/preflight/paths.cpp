@@ -36,7 +36,7 @@ public:
         : flow_(flow), layout_(layout), code_(code), deleting_(deleting), others_delete_(others_delete) {}
 
     // Where the function is left with a failure, and which call failed.
-    std::optional<std::pair<std::uint64_t, std::string>> from(const Site& site);
+    std::optional<std::pair<std::uint64_t, std::string>> from(const Site& site, std::int64_t& work);
 
 private:
     [[nodiscard]] bool may_delete(const Instruction& call, const Site& site) const;
@@ -114,7 +114,7 @@ void PathFinder::branch(const State& state, const Flow::Block& block, const std:
     }
 }
 
-std::optional<std::pair<std::uint64_t, std::string>> PathFinder::from(const Site& site) {
+std::optional<std::pair<std::uint64_t, std::string>> PathFinder::from(const Site& site, std::int64_t& work) {
     const auto& instructions = flow_.instructions();
     std::vector<State> queue;
     for (std::size_t i = 0; i < flow_.blocks().size(); ++i) {
@@ -127,7 +127,7 @@ std::optional<std::pair<std::uint64_t, std::string>> PathFinder::from(const Site
         }
     }
     std::set<std::pair<int, std::int64_t>> visited; // block, and what has failed or is in rax, rbx, rbp, r12
-    for (std::size_t states = 0; !queue.empty() && states < most_states; ++states) {
+    for (std::size_t states = 0; !queue.empty() && states < most_states && work > 0; ++states) {
         auto state = queue.back();
         queue.pop_back();
         const auto& block = flow_.blocks()[static_cast<std::size_t>(state.block)];
@@ -144,6 +144,7 @@ std::optional<std::pair<std::uint64_t, std::string>> PathFinder::from(const Site
                 continue;
         }
         const auto rest = std::span(instructions).subspan(state.instruction, block.end - state.instruction);
+        work -= work_of_a_block + static_cast<std::int64_t>(rest.size());
         bool over = false;
         for (const auto& instruction : rest) {
             const bool leaves = instruction.operation == Operation::jump && block.next[1] < 0;
@@ -163,9 +164,9 @@ std::optional<std::pair<std::uint64_t, std::string>> PathFinder::from(const Site
 } // namespace
 
 void find_failing_paths(const ElfImage& image, const Decoder& decoder, const CodeLayout& layout,
-                        ModuleCode& code) {
+                        ModuleCode& code, std::int64_t& work) {
     std::size_t arms = 0;
-    for (std::size_t i = 0; i < code.sites.size() && arms < most_arms; ++i) {
+    for (std::size_t i = 0; i < code.sites.size() && arms < most_arms && work > 0; ++i) {
         const auto& site = code.sites[i];
         const auto& function = code.functions[static_cast<std::size_t>(site.function)];
         if (site.api->effect != Effect::arms || site.at_once || !is_own(code, site) ||
@@ -198,15 +199,15 @@ void find_failing_paths(const ElfImage& image, const Decoder& decoder, const Cod
                 continue;
         }
         const auto& extent = layout.extent(site.function);
-        const Flow flow(decoder, image, extent.section, extent.begin, extent.end, extent.entries);
+        const Flow flow(decoder, image, extent.section, extent.begin, extent.end, extent.entries, work);
         PathFinder finder(flow, layout, code, deleting, others_delete);
-        if (auto found = finder.from(site))
+        if (auto found = finder.from(site, work))
             code.failing_paths.push_back({i, found->first, std::move(found->second)});
     }
 }
 
 void find_last_deletes(const ElfImage& image, const Decoder& decoder, const CodeLayout& layout,
-                       ModuleCode& code) {
+                       ModuleCode& code, std::int64_t& work) {
     if (code.exit == no_function)
         return;
     const auto waits_for = [](const Site& site, TimerKind kind) {
@@ -214,8 +215,9 @@ void find_last_deletes(const ElfImage& image, const Decoder& decoder, const Code
                site.kind == kind;
     };
     const auto& extent = layout.extent(code.exit);
-    const Flow flow(decoder, image, extent.section, extent.begin, extent.end, extent.entries);
-    for (std::size_t i = 0; i < code.sites.size(); ++i) {
+    const Flow flow(decoder, image, extent.section, extent.begin, extent.end, extent.entries, work);
+    for (std::size_t i = 0; i < code.sites.size() && work > 0; ++i) {
+        work -= static_cast<std::int64_t>(flow.instructions().size() + code.functions.size());
         const auto& site = code.sites[i];
         if (site.function != code.exit || site.api->effect != Effect::deletes)
             continue;

@@ -10,13 +10,13 @@ namespace disarmd {
 
 // Adds to the code, of which all else is known, the paths through its init on which a timer of the module's
 // own is armed, something fails after that, and nothing that is called from then on could delete the timer.
-// Follows a bounded number of steps.
+// Takes what it does off the work (flow.h).
 void find_failing_paths(const ElfImage& image, const Decoder& decoder, const CodeLayout& layout,
-                        ModuleCode& code);
+                        ModuleCode& code, std::int64_t& work);
 
 // Adds the deletes in exit that are its last word: on some path nothing is waited for before, and nothing
 // deletes and waits after.
 void find_last_deletes(const ElfImage& image, const Decoder& decoder, const CodeLayout& layout,
-                       ModuleCode& code);
+                       ModuleCode& code, std::int64_t& work);
 
 } // namespace disarmd

@@ -47,7 +47,7 @@ struct PreflightReport {
 };
 
 // Reads a module's file (x86-64; .ko, or as module_file.h says compressed), which nobody needs to trust: at
-// most 256 MiB and 24 MiB of code are looked at, in half a minute and one GiB at worst (a real module
+// most 256 MiB and 24 MiB of code are looked at, in half a minute and two GiB at worst (a real module
 // takes milliseconds, the largest one two seconds). Needs no privilege and does not throw. An error's text
 // says which file and why: it can't be opened (ENOENT, EACCES ...), is no file (EINVAL), no x86-64 module
 // (ENOEXEC), too large (EFBIG). May be called by several threads at once.

@@ -341,3 +341,26 @@ EXIT {
     kfree(object);
 }
 #endif
+
+#ifdef CASE_MANY_CALLS
+INIT {
+    asm volatile(".rept 4200\n call mod_timer\n .endr");
+    return 0;
+}
+EXIT {
+}
+#endif
+
+#ifdef CASE_MANY_BLOCKS
+HIDDEN void busy(void) {
+    asm volatile(".rept 120000\n jne .\n .endr");
+}
+INIT {
+    mod_timer(&timer, jiffies + 1000);
+    return 0;
+}
+EXIT {
+    busy();
+    timer_delete_sync(&timer);
+}
+#endif

@@ -171,6 +171,20 @@ TEST(Preflight, survives_every_part_of_a_module) {
     }
 }
 
+TEST(Preflight, reads_no_more_calls_than_any_module_has) {
+    const auto report = preflight(case_file("MANY_CALLS"));
+    ASSERT_FALSE(report);
+    EXPECT_EQ(report.error().code(), EFBIG);
+    EXPECT_THAT(report.error().text(), HasSubstr("more than 4096"));
+}
+
+// A branch every two bytes, each of which is a block: what is known of registers is given up, and not the
+// whole.
+TEST(Preflight, ends_for_code_that_is_made_to_keep_it_busy) {
+    const auto report = report_on("MANY_BLOCKS");
+    EXPECT_THAT(findings_in(report), IsEmpty());
+}
+
 // Bytes changed at random, the headers more often than the rest: neither a crash, nor a fault that the
 // sanitizers see, nor an endless loop.
 TEST(Preflight, survives_damage) {
