@@ -10,7 +10,7 @@
 
 namespace disarmd {
 
-enum class Rule {
+enum class FindingRule {
     never_deleted, // a timer is armed, and nothing in the module deletes it
     not_reached,   // something does, but the module's exit can't get there
     race,          // its callback arms it again, and whoever deletes it does not wait for that
@@ -25,11 +25,11 @@ enum class Certainty {
     possible, // it may be that the code sees to it in a way that can't be followed
 };
 
-std::string_view name_of(Rule rule);
+std::string_view name_of(FindingRule rule);
 std::string_view name_of(Certainty certainty);
 
 struct Finding {
-    Rule rule = Rule::never_deleted;
+    FindingRule rule = FindingRule::never_deleted;
     Certainty certainty = Certainty::possible;
     TimerKind kind = TimerKind::timer;
     std::string timer;    // the variable's name; empty: it lies in something allocated

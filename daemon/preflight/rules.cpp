@@ -12,15 +12,15 @@
 
 namespace disarmd {
 
-std::string_view name_of(Rule rule) {
+std::string_view name_of(FindingRule rule) {
     switch (rule) {
-    case Rule::never_deleted:
+    case FindingRule::never_deleted:
         return "never-deleted";
-    case Rule::not_reached:
+    case FindingRule::not_reached:
         return "exit-reaches-no-delete";
-    case Rule::race:
+    case FindingRule::race:
         return "delete-races-with-rearm";
-    case Rule::init_fails:
+    case FindingRule::init_fails:
         break;
     }
     return "init-failure-leaves-it";
@@ -111,7 +111,7 @@ std::string subject_of(const Finding& finding) {
     return text;
 }
 
-Finding finding_at(const Facts& facts, Rule rule, const OwnTimer& timer, const Site& site) {
+Finding finding_at(const Facts& facts, FindingRule rule, const OwnTimer& timer, const Site& site) {
     Finding finding;
     finding.rule = rule;
     finding.kind = timer.kind;
@@ -154,7 +154,7 @@ void find_never_deleted(const Facts& facts, const OwnTimer& timer, const Site& a
         if (concerns(facts.code, site, timer) != Same::no)
             return;
     }
-    auto finding = finding_at(facts, Rule::never_deleted, timer, arm);
+    auto finding = finding_at(facts, FindingRule::never_deleted, timer, arm);
     const auto nothing =
         any_of_kind ? "nothing in the module deletes it" : "the module calls nothing that deletes one";
     finding.text = fmt::format("{}() arms {}, and {}", finding.function, subject_of(finding), nothing);
@@ -184,7 +184,7 @@ void find_not_reached(const Facts& facts, const OwnTimer& timer, const Site& arm
     }
     if (elsewhere == nullptr || facts.helped)
         return;
-    auto finding = finding_at(facts, Rule::not_reached, timer, arm);
+    auto finding = finding_at(facts, FindingRule::not_reached, timer, arm);
     const bool others = facts.exit_waits || facts.exit_calls_back || facts.waits_anywhere;
     finding.certainty = others ? Certainty::possible : Certainty::likely;
     finding.text = fmt::format(
@@ -232,7 +232,7 @@ void find_race(const Facts& facts, const OwnTimer& timer, std::vector<Finding>& 
         return;
     if (found == nullptr)
         return;
-    auto finding = finding_at(facts, Rule::race, timer, *found);
+    auto finding = finding_at(facts, FindingRule::race, timer, *found);
     finding.certainty = Certainty::race;
     finding.text = fmt::format(
         "{}() deletes {} with {}(), which does not wait; a callback that is running meanwhile arms it "
@@ -250,8 +250,8 @@ void find_failing_init(const Facts& facts, std::vector<Finding>& findings) {
         });
         OwnTimer unknown;
         unknown.kind = site.kind;
-        auto finding =
-            finding_at(facts, Rule::init_fails, timer == facts.code.timers.end() ? unknown : *timer, site);
+        auto finding = finding_at(facts, FindingRule::init_fails,
+                                  timer == facts.code.timers.end() ? unknown : *timer, site);
         finding.certainty = Certainty::possible;
         const auto why =
             path.failed.empty() ? "it fails after that" : fmt::format("it fails if {}() does", path.failed);

@@ -26,7 +26,7 @@ PreflightReport example() {
     report.uses.push_back(
         {"timer_delete", TimerKind::timer, Effect::deletes, 1, {"m_exit"}, Reach::yes, Reach::perhaps});
     Finding finding;
-    finding.rule = Rule::never_deleted;
+    finding.rule = FindingRule::never_deleted;
     finding.certainty = Certainty::certain;
     finding.timer = "poll_timer";
     finding.callback = "m_poll";

@@ -199,7 +199,7 @@ TEST(Rules, tell_of_an_init_that_fails) {
     module.code.failing_paths.push_back({0, 0x80, "register_thing"});
     const auto findings = find_faults(module.code);
     ASSERT_EQ(findings.size(), 1U);
-    EXPECT_EQ(findings[0].rule, Rule::init_fails);
+    EXPECT_EQ(findings[0].rule, FindingRule::init_fails);
     EXPECT_EQ(findings[0].certainty, Certainty::possible);
     EXPECT_THAT(findings[0].text, HasSubstr("fails if register_thing() does"));
     EXPECT_THAT(findings[0].text, HasSubstr(".text+0x80"));
