@@ -45,8 +45,16 @@ struct cred {
 	struct user_namespace *user_ns;
 };
 
+/* arch/x86/include/asm/thread_info.h */
+struct thread_info {
+	u32 status;
+};
+
 /* include/linux/sched.h */
 struct task_struct {
+	struct thread_info thread_info;
+	void *stack;
+	unsigned int flags;
 	const struct cred *cred;
 };
 

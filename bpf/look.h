@@ -102,8 +102,9 @@ static __always_inline void confirm(struct walk *walk, const struct unload_recor
 	find->facts.expires = entry->expires;
 	find->facts.kind = entry->kind;
 	find->sources = SOURCE_TRACKING;
-	/* Its memory is gone: nobody but tracking knows of it any more. */
-	if (entry->orphaned & OWNED_BY_OBJECT) {
+	/* Its memory is gone, but for a drain's: nobody but tracking knows of it any more. */
+	if ((entry->orphaned & OWNED_BY_OBJECT) &&
+	    !(walk->purpose == FOR_DRAIN && entry->reported >= record->id)) {
 		find->timer = entry->armed ? timer : 0;
 		return;
 	}

@@ -62,6 +62,10 @@ __u64 last_load_ns __weak = 0; /* a module was given memory, at the latest */
 /* A load, an init or an unload was begun. */
 __u64 last_module_task_ns __weak = 0;
 __u64 last_lost_delete_ns __weak = 0;
+/* Set by user space: whether the program is attached that drains a module, and for how long it may.
+ */
+__u32 drain_attached __weak = 0;
+__u64 drain_limit_ns __weak = 0;
 /* The task (pid_tgid) that moves the timers of a CPU that went offline to another; 0: none. */
 __u64 migrating_task __weak = 0;
 /*

@@ -163,6 +163,46 @@ static __always_inline void describe(struct pending_timer *pending, const struct
 	__builtin_memcpy(pending->armed_comm, entry->armed_comm, sizeof(pending->armed_comm));
 }
 
+/* Later than that a timer that is due does not fire, but for something that this CPU keeps from
+ * running. */
+#define OVERDUE_NS 100000000 /* 100 ms */
+
+/* When it is due, on CLOCK_MONOTONIC; now, where the length of a jiffy is not known. */
+static __always_inline u64 due_ns(const struct timer_facts *facts, u64 now)
+{
+	if (is_hrtimer(facts->kind))
+		return facts->expires;
+	return now + (facts->expires - bpf_jiffies64()) * tick_ns;
+}
+
+/*
+ * Counts what is left of a module that drains, once in each look. What the record names remains
+ * the module's, though it counts as an orphan by now.
+ */
+static __always_inline void count_left(struct walk *walk, const struct unload_record *record,
+				       const struct find *find, struct tracked_timer *entry)
+{
+	u64 now = bpf_ktime_get_ns(), due;
+	/* Marks are times: that of the record, then of each look. */
+	bool named = entry && entry->reported >= record->id;
+
+	if (named ? entry->reported == walk->since_ns : !owners_of(walk, record, find, entry))
+		return;
+	if (entry)
+		entry->reported = walk->since_ns;
+	walk->found++;
+	if (find->state != PENDING_ARMED)
+		return;
+	due = due_ns(&find->facts, now);
+	if (due > walk->until_ns || due + OVERDUE_NS < now ||
+	    /* It would be armed again by its callback, or has been since the free began. */
+	    (entry && (entry->armed_context == ARM_CONTEXT_CALLBACK ||
+		       (entry->armed_ns > record->id && entry->armed_context != ARM_CONTEXT_TASK))))
+		walk->hopeless++;
+	else if (!walk->next_ns || due < walk->next_ns)
+		walk->next_ns = due;
+}
+
 /* Adds a timer to the record if it is of the module that is being freed, once. */
 static __always_inline void report(struct walk *walk, struct unload_record *record,
 				   struct find *find)
@@ -173,10 +213,20 @@ static __always_inline void report(struct walk *walk, struct unload_record *reco
 	u32 slot;
 
 	entry = bpf_map_lookup_elem(&armed_timers, &timer);
+	if (walk->purpose == FOR_DRAIN) {
+		count_left(walk, record, find, entry);
+		return;
+	}
 	owners = owners_of(walk, record, find, entry);
 	if (!owners)
 		return;
-	if (entry) {
+	if (walk->purpose == FOR_QUESTION) {
+		/* Without room for it, it may be told twice. */
+		if (!entry)
+			entry = find_or_track(find);
+		if (entry && entry->reported == id)
+			return;
+	} else if (entry) {
 		if (entry->reported == id)
 			return;
 		if (entry->armed)
@@ -213,8 +263,10 @@ static __always_inline void report(struct walk *walk, struct unload_record *reco
 		if (find->state == PENDING_ARMED)
 			entry->armed = 1;
 		entry->reported = id;
-		entry->orphaned |= owners;
-		remember_orphan(timer);
+		if (walk->purpose == FOR_VERDICT) {
+			entry->orphaned |= owners;
+			remember_orphan(timer);
+		}
 	}
 	slot = record->pending_count;
 	record->pending_count = slot + 1;

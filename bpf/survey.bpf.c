@@ -7,6 +7,7 @@
 
 #include "kernel.h"
 #include "compat.h"
+#include "policy.h"
 #include "report.h"
 #include "scan.h"
 
@@ -79,6 +80,7 @@ static __always_inline void walk_modules(struct walk *walk)
 	read_module_memory(mod, &instance->memory);
 	/* A load that on_module_load has seen meanwhile knows more. */
 	bpf_map_update_elem(&modules, &mod, instance, BPF_NOEXIST);
+	bpf_map_update_elem(&module_names, &instance->name, &mod, BPF_NOEXIST);
 }
 
 static __always_inline void survey_begin(struct walk *walk)

@@ -46,8 +46,12 @@ static __always_inline void fill_arm(void *ctx, struct tracked_timer *entry, u64
 	entry->armed_cpu = cpu;
 	bpf_get_current_comm(entry->armed_comm, sizeof(entry->armed_comm));
 	entry->kind = facts->kind;
-	entry->armed_context =
-		is_running(state, timer) ? ARM_CONTEXT_CALLBACK : current_context(cpu);
+	entry->armed_context = current_context(cpu);
+	/* An hrtimer whose callback asked for that is armed again after it has returned. */
+	if (is_running(state, timer) ||
+	    (is_hrtimer(facts->kind) && entry->armed_context != ARM_CONTEXT_TASK &&
+	     is_executing(timer, facts->callback, facts->kind)))
+		entry->armed_context = ARM_CONTEXT_CALLBACK;
 	entry->armed = 1;
 	note_arm(ctx, timer, state, entry->armed_context, entry->armed_ns);
 }

@@ -40,6 +40,13 @@ enum walk_stage {
 	STAGE_AGAIN, /* everything again then, as the first look was not whole */
 };
 
+/* What a walk for a module is to find out. */
+enum walk_purpose {
+	FOR_VERDICT,  /* what is pending as it is freed */
+	FOR_QUESTION, /* the same, were it freed now: nothing becomes an orphan by it */
+	FOR_DRAIN,    /* how many are left, and whether they will go soon */
+};
+
 /* Lies in the scratch of an unload's record. */
 struct walk {
 	u64 loading_ns; /* the module's load began; 0: not seen */
@@ -54,6 +61,11 @@ struct walk {
 	u64 from;   /* the node of a tree that led to this one */
 	u64 path;   /* from the root to node: the lowest bit is the last step; 1: to the right */
 	u64 module; /* address of its struct module */
+	/* of a drain */
+	u64 until_ns; /* it ends then, at the latest */
+	u64 next_ns;  /* the first of what was found is due; 0: none is before the end */
+	u32 found;
+	u32 hopeless; /* of these: not gone by the end, whatever happens */
 	u32 stage;
 	u32 phase;
 	u32 index;
@@ -67,6 +79,7 @@ struct walk {
 	u8 descends;
 	u8 asked_tracking;
 	u8 repeats;
+	u8 purpose; /* enum walk_purpose */
 };
 _Static_assert(sizeof(struct walk) <= DISARMD_SCRATCH_WORDS * 8, "a record's scratch holds it");
 

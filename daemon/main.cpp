@@ -35,6 +35,15 @@ struct Dispatch {
     disarmd::ExitCode operator()(const disarmd::DoctorOptions& options) const {
         return disarmd::doctor(options);
     }
+    disarmd::ExitCode operator()(const disarmd::CheckConfigOptions& options) const {
+        return disarmd::check_config(options);
+    }
+    disarmd::ExitCode operator()(const disarmd::AllowOnceOptions& options) const {
+        return disarmd::allow_once(options);
+    }
+    disarmd::ExitCode operator()(const disarmd::ReleaseOptions& options) const {
+        return disarmd::release(options);
+    }
     disarmd::ExitCode operator()(const disarmd::PrintOptions& options) const {
         return disarmd::print_result(options.text, disarmd::ExitCode::clean);
     }

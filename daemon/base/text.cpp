@@ -51,6 +51,10 @@ std::string address_text(std::uint64_t address) {
     return fmt::format("{:#018x}", address);
 }
 
+void copy_text(std::span<char> to, std::string_view from) {
+    from.copy(to.data(), to.size() - 1);
+}
+
 std::string wrapped(std::string_view text, std::size_t indent, std::size_t width) {
     std::string out;
     std::size_t column = indent;

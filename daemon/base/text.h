@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,6 +24,9 @@ namespace disarmd {
 
 // "0xffffffffc0a3e000": all 16 digits, as the kernel prints addresses.
 [[nodiscard]] std::string address_text(std::uint64_t address);
+
+// Into a field of the kernel programs', which is zeroed: cut to it, with a NUL at its end.
+void copy_text(std::span<char> to, std::string_view from);
 
 // The text with line breaks in the place of blanks, so that no line is longer than the width where
 // its words allow it. Every line but the first begins with the indent, which counts, and the first

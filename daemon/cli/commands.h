@@ -21,6 +21,9 @@ ExitCode list(const ListOptions& options);
 ExitCode preflight(const PreflightOptions& options);
 ExitCode incidents(const IncidentsOptions& options);
 ExitCode doctor(const DoctorOptions& options);
+ExitCode check_config(const CheckConfigOptions& options);
+ExitCode allow_once(const AllowOnceOptions& options);
+ExitCode release(const ReleaseOptions& options);
 
 // What every command that looks into the kernel does first. A failure's text names
 // the first requirement that is not met and what to do about it; it means exit code 4.

@@ -75,6 +75,24 @@ std::string hooks_text(const Diagnosis& diagnosis) {
     return text;
 }
 
+std::string enforcement_text(const Diagnosis& diagnosis) {
+    if (!diagnosis.not_effective)
+        return "";
+    Rows rows;
+    for (const auto& what : *diagnosis.not_effective)
+        rows.push_back({mark(false), what});
+    if (rows.empty())
+        rows.push_back(
+            {mark(true), "denying unloads is effective: the kernel denied one, and the drain is possible"});
+    // What no program can tell at that moment, and only root can bring about.
+    rows.push_back(
+        {"    ", "not decided: a module's name in memory that is not there yet, or that changes meanwhile"});
+    auto text = section("Enforcement", rows);
+    if (!diagnosis.policy.empty())
+        text += '\n' + to_table(diagnosis.policy);
+    return text;
+}
+
 std::string losses_text(const Diagnosis& diagnosis) {
     Rows rows;
     for (const auto& loss : describe_losses({}, diagnosis.losses))
@@ -123,6 +141,8 @@ std::vector<std::string> degraded(const Diagnosis& diagnosis) {
     }
     if (!diagnosis.sure)
         texts.emplace_back("a kprobe may be skipped without a word: only a whole scan makes a verdict clean");
+    if (diagnosis.not_effective)
+        std::ranges::copy(*diagnosis.not_effective, std::back_inserter(texts));
     if (diagnosis.survey_complete && !*diagnosis.survey_complete)
         texts.emplace_back("timers that were armed before may not be known");
     return texts;
@@ -138,7 +158,8 @@ std::string to_page(const Diagnosis& diagnosis) {
     auto page = fmt::format("disarmd {} on Linux {}\n", DISARMD_VERSION, printable(diagnosis.kernel));
     page += requirements_text(diagnosis);
     if (!diagnosis.backend.empty())
-        page += scan_text(diagnosis) + hooks_text(diagnosis) + losses_text(diagnosis);
+        page += scan_text(diagnosis) + hooks_text(diagnosis) + enforcement_text(diagnosis) +
+                losses_text(diagnosis);
     page += fmt::format("\n{}\n", summary_of(diagnosis));
     for (const auto& what : degraded(diagnosis))
         page += fmt::format("  {}\n", what);
@@ -161,6 +182,10 @@ Json to_json(const Diagnosis& diagnosis) {
             {"layout_missing", Json(diagnosis.layout_missing)},
             {"survey_complete", diagnosis.survey_complete ? Json(*diagnosis.survey_complete) : Json(nullptr)},
             {"losses", losses},
+            {"enforcement", diagnosis.not_effective ? Json{{"effective", diagnosis.not_effective->empty()},
+                                                           {"not_effective", Json(*diagnosis.not_effective)}}
+                                                    : Json(nullptr)},
+            {"policy", to_json(diagnosis.policy)},
             {"degraded", Json(degraded(diagnosis))},
             {"impossible", diagnosis.impossible}};
 }

@@ -8,6 +8,7 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include "cli/exit_code.h"
+#include "cli/policy_view.h"
 #include "kernel/requirements.h"
 #include "probe/probe.h"
 #include "verdict/losses.h"
@@ -25,7 +26,10 @@ struct Diagnosis {
     std::vector<Hook> hooks;
     std::optional<bool> survey_complete;
     LossCounts losses{};
-    std::string impossible; // why disarmd can't work here; empty if it can
+    // Of denying unloads and draining: what has no effect here, in words. Nothing: it was not tried.
+    std::optional<std::vector<std::string>> not_effective;
+    std::vector<PolicyRow> policy; // what would become of an unload now
+    std::string impossible;        // why disarmd can't work here; empty if it can
 };
 
 // What works, but not fully, in words; empty if everything does. Pure.

@@ -7,6 +7,8 @@
 
 #include "base/clock.h"
 #include "cli/commands.h"
+#include "cli/policy_view.h"
+#include "config/config.h"
 #include "incident/json.h"
 #include "incident/text.h"
 #include "verdict/decode.h"
@@ -50,15 +52,34 @@ ExitCode print_orphans(const std::vector<ModuleTimers>& inventory, const ListOpt
     return code;
 }
 
-ExitCode print_inventory(std::vector<ModuleTimers> inventory, const ListOptions& options, ExitCode code) {
-    if (options.module)
+ExitCode print_inventory(std::vector<ModuleTimers> inventory, std::vector<PolicyRow> policy,
+                         const ListOptions& options, ExitCode code) {
+    if (options.module) {
         std::erase_if(inventory, [&](const ModuleTimers& entry) { return entry.module != *options.module; });
-    if (options.json)
-        return print_result(to_line(to_json(inventory)) + '\n', code);
-    if (!inventory.empty())
-        return print_result(to_table(inventory), code);
-    fmt::print(stderr, "{}\n", nothing_text(options));
-    return code;
+        std::erase_if(policy, [&](const PolicyRow& row) { return row.module != *options.module; });
+    }
+    if (options.json) {
+        auto json = to_json(inventory);
+        if (!policy.empty())
+            json["policy"] = to_json(policy);
+        return print_result(to_line(json) + '\n', code);
+    }
+    if (inventory.empty())
+        fmt::print(stderr, "{}\n", nothing_text(options));
+    auto text = inventory.empty() ? "" : to_table(inventory);
+    if (!policy.empty())
+        text += (text.empty() ? "" : "\n") + to_table(policy);
+    return text.empty() ? code : print_result(text, code);
+}
+
+// Of the rules that a service would follow. A configuration that is wrong is told, and has none.
+std::vector<PolicyRow> read_policy(const Probe& probe, const std::vector<LoadedModule>& modules) {
+    const auto config = load_config(std::nullopt);
+    const auto timers = probe.armed_timers();
+    if (config && timers)
+        return policy_rows(*config, modules, *timers);
+    fmt::print(stderr, "disarmd: {}\n", config ? timers.error().text() : config.error().text());
+    return {};
 }
 
 } // namespace
@@ -91,8 +112,9 @@ ExitCode list(const ListOptions& options) {
         code = complain(
             {EAGAIN, fmt::format("the list may lack timers: {}", fmt::join(describe_gaps(*gaps), "; "))},
             ExitCode::inconclusive);
-    return options.orphans ? print_orphans(*inventory, options, code)
-                           : print_inventory(std::move(*inventory), options, code);
+    return options.orphans
+               ? print_orphans(*inventory, options, code)
+               : print_inventory(std::move(*inventory), read_policy(*probe, *modules), options, code);
 }
 
 } // namespace disarmd

@@ -52,7 +52,10 @@ public:
                "       disarmd preflight FILE.ko|MODULE... [--json]\n"
                "       disarmd incidents [ID | --module M] [--json] [--ledger FILE]\n"
                "       disarmd doctor [--json]\n"
-               "Every command but preflight and incidents takes --probe-backend auto|tracepoint|kprobe.\n";
+               "       disarmd check-config [FILE]\n"
+               "       disarmd allow-once MODULE\n"
+               "       disarmd release\n"
+               "run, --watch-unload, list and doctor take --probe-backend auto|tracepoint|kprobe.\n";
     }
 };
 
@@ -119,6 +122,9 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
     for (auto* const where : {&app, run_command})
         where->add_option("--config", run.config, "configuration file [/etc/disarmd/disarmd.toml]")
             ->type_name("FILE");
+    for (auto* const where : {&app, run_command})
+        where->add_flag("--require-enforcement", run.require_enforcement,
+                        "don't start where what the rules want has no effect");
 
     ListOptions list;
     std::string listed;
@@ -169,6 +175,19 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
     auto* const doctor_command = app.add_subcommand("doctor", "what this kernel lets disarmd see");
     doctor_command->add_flag("--json", doctor.json, "print one JSON object instead of text");
 
+    CheckConfigOptions check;
+    auto* const check_command =
+        app.add_subcommand("check-config", "whether a configuration is right, and which rules it has");
+    check_command->add_option("FILE", check.file, "configuration file [/etc/disarmd/disarmd.toml]");
+
+    std::string allowed;
+    auto* const allow_command =
+        app.add_subcommand("allow-once", "let one unload of MODULE through, whatever the rules say");
+    allow_command->add_option("MODULE", allowed, "within ten minutes")->required();
+
+    auto* const release_command = app.add_subcommand(
+        "release", "take everything out of the kernel that a service has left there, denying included");
+
     std::string backend_word;
     std::vector<CLI::Option*> backend_options;
     for (auto* const where : {&app, run_command, list_command, doctor_command})
@@ -197,17 +216,20 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
     if (dashes != arguments.end() && command.empty())
         return fail({EINVAL, fmt::format("-- wants a COMMAND after it ({})", see_help)});
 
-    if (run.config && (!watch_option->empty() || list_command->parsed() || preflight_command->parsed() ||
-                       incidents_command->parsed() || doctor_command->parsed()))
+    const auto parsed = app.get_subcommands();
+    const bool runs = watch_option->empty() && (parsed.empty() || parsed.front() == run_command);
+    if (run.config && !runs)
         return fail({EINVAL, fmt::format("--config goes with run only ({})", see_help)});
+    if (run.require_enforcement && !runs)
+        return fail({EINVAL, fmt::format("--require-enforcement goes with run only ({})", see_help)});
 
     if (list.orphans && !listed_option->empty())
         return fail({EINVAL, fmt::format("--orphans are of no module: leave --module out ({})", see_help)});
 
-    if ((preflight_command->parsed() || incidents_command->parsed()) && !backend_options.front()->empty())
-        return fail(
-            {EINVAL, fmt::format("--probe-backend goes with every command but preflight and incidents ({})",
-                                 see_help)});
+    const bool probes = parsed.empty() || runs || list_command->parsed() || doctor_command->parsed();
+    if (!probes && !backend_options.front()->empty())
+        return fail({EINVAL, fmt::format("--probe-backend does not go with {} ({})",
+                                         parsed.front()->get_name(), see_help)});
 
     std::optional<Backend> backend;
     switch (std::ranges::count(backend_options, false, &CLI::Option::empty)) {
@@ -257,6 +279,15 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
         options.command = std::move(incidents);
     } else if (doctor_command->parsed()) {
         options.command = doctor;
+    } else if (check_command->parsed()) {
+        options.command = std::move(check);
+    } else if (allow_command->parsed()) {
+        auto name = parse_module_name(allowed);
+        if (!name)
+            return fail(name.error());
+        options.command = AllowOnceOptions{std::move(*name)};
+    } else if (release_command->parsed()) {
+        options.command = ReleaseOptions{};
     } else {
         options.command = std::move(run);
     }

@@ -15,6 +15,7 @@ namespace disarmd {
 struct RunOptions {
     std::optional<std::string> config;
     std::optional<Backend> backend; // wins over the configuration's
+    bool require_enforcement = false;
 };
 
 struct WatchUnloadOptions {
@@ -52,6 +53,16 @@ struct DoctorOptions {
     Backend backend = Backend::automatic;
 };
 
+struct CheckConfigOptions {
+    std::optional<std::string> file;
+};
+
+struct AllowOnceOptions {
+    std::string module;
+};
+
+struct ReleaseOptions {};
+
 // Text that was asked for (--help, --version).
 struct PrintOptions {
     std::string text;
@@ -60,7 +71,7 @@ struct PrintOptions {
 struct Options {
     bool verbose = false;
     std::variant<RunOptions, WatchUnloadOptions, ListOptions, PreflightOptions, IncidentsOptions,
-                 DoctorOptions, PrintOptions>
+                 DoctorOptions, CheckConfigOptions, AllowOnceOptions, ReleaseOptions, PrintOptions>
         command;
 };
 

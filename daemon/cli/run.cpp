@@ -1,21 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
+#include <mutex>
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include "base/event_loop.h"
 #include "base/priority.h"
 #include "base/text.h"
+#include "base/unique_fd.h"
 #include "cli/commands.h"
+#include "cli/examiner.h"
+#include "cli/module_knowledge.h"
 #include "config/config.h"
 #include "incident/text.h"
 #include "kernel/requirements.h"
+#include "probe/enforcer.h"
 #include "probe/holder.h"
+#include "probe/pins.h"
 #include "sinks/dispatcher.h"
 #include "sinks/sink.h"
+#include "verdict/decode.h"
 
 namespace disarmd {
 
@@ -33,15 +43,34 @@ std::unique_ptr<Holder> make_holder(Probe& probe, std::chrono::milliseconds limi
     return nullptr;
 }
 
+// Before a panic the memory of the module is not to go either.
+constexpr std::chrono::milliseconds hold_for_panic(1000);
+
+std::chrono::milliseconds hold_of(const Config& config) {
+    return config.policy.panic_confirmed ? std::max(config.sinks.hold, hold_for_panic) : config.sinks.hold;
+}
+
+// Does not return where the kernel has that.
+void panic() {
+    const UniqueFd trigger(::open("/proc/sysrq-trigger", O_WRONLY | O_CLOEXEC));
+    if (!trigger || ::write(trigger.get(), "c", 1) != 1)
+        spdlog::critical(
+            "{}", Error::from_errno("crashing the host by /proc/sysrq-trigger, as a rule says").text());
+}
+
 class Service {
 public:
-    Service(Probe probe, EventLoop loop, std::vector<std::unique_ptr<Sink>> sinks,
-            std::chrono::milliseconds hold)
+    Service(Probe probe, EventLoop loop, std::vector<std::unique_ptr<Sink>> sinks, Config config,
+            RunOptions options)
         : probe_(std::move(probe)),
           loop_(std::move(loop)),
-          holder_(hold.count() != 0 ? make_holder(probe_, hold) : nullptr),
+          holder_(hold_of(config).count() != 0 ? make_holder(probe_, hold_of(config)) : nullptr),
           dispatcher_(std::move(sinks), [this](const Incident& incident) { release(incident); }),
-          host_(read_host()) {}
+          host_(read_host()),
+          config_(std::move(config)),
+          options_(std::move(options)),
+          known_(config_),
+          enforcer_(probe_.policy_ports()) {}
 
     ExitCode run();
 
@@ -49,6 +78,12 @@ private:
     ExitCode watch();
     Result<void> listen();
     void tell_how_it_watches() const;
+    Result<void> enforce();
+    void tell_policy() const;
+    void pin() const;
+    void reload();
+    void learn();
+    void examine(const std::string& module);
     void take_unloads();
     void record(Unload unload);
     void release(const Incident& incident) {
@@ -64,6 +99,12 @@ private:
     Dispatcher dispatcher_;
     Host host_;
     LossCounts losses_{}; // those that were told
+    Config config_;
+    RunOptions options_;
+    ModuleKnowledge known_;
+    Enforcer enforcer_;
+    std::mutex learning_;
+    std::unique_ptr<Examiner> examiner_; // null until a rule asks for one
 };
 
 void Service::give_up(const Error& error) {
@@ -74,9 +115,15 @@ void Service::give_up(const Error& error) {
 void Service::record(Unload unload) {
     auto incident = make_incident(std::move(unload), host_);
     const auto verdict = incident.unload.verdict;
+    const auto action = incident.unload.policy.action;
     const auto line = to_log(incident).front();
+    const ModuleBuild build{incident.unload.module, incident.unload.identity.srcversion};
     // The sinks come before the log: the host may have only milliseconds left.
     dispatcher_.dispatch(std::move(incident));
+    if (action == Action::panic)
+        panic();
+    if (verdict == Verdict::leak && known_.add_leak(build))
+        learn();
     const auto level = verdict == Verdict::leak    ? spdlog::level::critical
                        : verdict == Verdict::clean ? spdlog::level::debug
                                                    : spdlog::level::warn;
@@ -93,7 +140,10 @@ void Service::tell_losses() {
 void Service::take_unloads() {
     bool judged = false;
     const auto consumed = probe_.consume(
-        [](const std::string& module) { spdlog::debug("module {} was loaded", printable(module)); },
+        [&](const std::string& module) {
+            spdlog::debug("module {} was loaded", printable(module));
+            examine(module);
+        },
         [&](Unload unload) {
             record(std::move(unload));
             judged = true;
@@ -130,7 +180,87 @@ void Service::tell_how_it_watches() const {
                      "will say so");
 }
 
+// What is known of modules, to the kernel programs. The policy as it is then holds without some of it.
+void Service::learn() {
+    const std::lock_guard lock(learning_);
+    if (auto told = enforcer_.set_facts(known_.facts()); !told)
+        spdlog::error("{}", told.error().text());
+}
+
+void Service::examine(const std::string& module) {
+    if (!asks_preflight_of(config_.policy, module, srcversion_of_loaded(module)))
+        return;
+    if (!examiner_)
+        examiner_ = std::make_unique<Examiner>([this](const ModuleBuild& build, bool fails) {
+            spdlog::info("module {}: its preflight {}", printable(build.first),
+                         fails ? "fails" : "does not fail");
+            if (known_.add_preflight(build, fails))
+                learn();
+        });
+    examiner_->examine(module);
+}
+
+void Service::tell_policy() const {
+    if (config_.policy.rules.empty())
+        return;
+    spdlog::info("policy: {}{}", count_text(config_.policy.rules.size(), "rule"),
+                 enforcer_.can_deny() ? "; denying unloads is effective" : "");
+    for (const auto& what : enforcer_.not_effective())
+        spdlog::error("not effective: {}", what);
+}
+
+// Programs that deny are to do so while nobody watches.
+void Service::pin() const {
+    if (!enforcer_.can_deny()) {
+        if (auto unpinned = unpin_links(); !unpinned)
+            spdlog::warn("{}", unpinned.error().text());
+        return;
+    }
+    auto links = probe_.links();
+    std::ranges::copy(enforcer_.links(), std::back_inserter(links));
+    const auto unpinned = pin_links(links);
+    if (!unpinned)
+        spdlog::error("unloads are denied only as long as this runs: {}", unpinned.error().text());
+    else if (*unpinned != 0)
+        spdlog::debug("{} can't be pinned", count_text(*unpinned, "link"));
+}
+
+Result<void> Service::enforce() {
+    std::vector<std::string> names;
+    names.reserve(config_.policy.rules.size());
+    for (const auto& rule : config_.policy.rules)
+        names.push_back(rule_text(rule));
+    known_.look(config_);
+    learn();
+    probe_.name_rules(std::move(names));
+    if (auto set = enforcer_.set_policy(config_.policy); !set)
+        return set;
+    const auto modules = probe_.modules();
+    if (!modules)
+        return fail(modules.error());
+    for (const auto& module : *modules)
+        examine(text_of(module.instance.name));
+    pin();
+    tell_policy();
+    return {};
+}
+
+void Service::reload() {
+    auto config = load_config(options_.config);
+    if (!config) {
+        spdlog::error("the configuration is not reloaded, and what it was stays in force: {}",
+                      config.error().text());
+        return;
+    }
+    config_.policy = std::move(config->policy);
+    if (auto enforced = enforce(); !enforced)
+        return give_up(enforced.error());
+    spdlog::info("the policy is reloaded; other settings count from the next start on");
+}
+
 Result<void> Service::listen() {
+    if (auto added = loop_.on_signal(SIGHUP, [this] { reload(); }); !added)
+        return added;
     for (const int signal : {SIGINT, SIGTERM}) {
         if (auto added = loop_.on_signal(signal, [this] { loop_.stop(static_cast<int>(ExitCode::clean)); });
             !added)
@@ -148,6 +278,12 @@ ExitCode Service::watch() {
         spdlog::info("{}: on a busy host a record may be late", hurried.error().text());
     probe_.begin_to_read_symbols();
     tell_how_it_watches();
+    if (auto enforced = enforce(); !enforced)
+        return complain(enforced.error(), ExitCode::inconclusive);
+    if (options_.require_enforcement && !enforcer_.not_effective().empty())
+        return complain(
+            {ENOTSUP, fmt::format("--require-enforcement: {}", fmt::join(enforcer_.not_effective(), "; "))},
+            ExitCode::impossible);
     const auto modules = probe_.modules();
     const auto timers = probe_.armed_timers();
     if (!modules || !timers)
@@ -189,6 +325,7 @@ ExitCode run(const RunOptions& options) {
         return complain(config.error(), ExitCode::usage);
     auto settings = config->probe;
     settings.backend = options.backend.value_or(settings.backend);
+    settings.enforces = settings.shares_permissions = true;
     auto probe = open_probe(settings);
     if (!probe)
         return complain(probe.error(), ExitCode::impossible);
@@ -198,7 +335,7 @@ ExitCode run(const RunOptions& options) {
     auto loop = EventLoop::create();
     if (!loop)
         return complain(loop.error(), ExitCode::inconclusive);
-    return Service(std::move(*probe), std::move(*loop), std::move(*sinks), config->sinks.hold).run();
+    return Service(std::move(*probe), std::move(*loop), std::move(*sinks), *config, options).run();
 }
 
 } // namespace disarmd

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <map>
@@ -118,6 +119,112 @@ const std::map<std::string_view, std::vector<Key>>& tables() {
     return all;
 }
 
+Result<std::string> word_of(const std::string& path, std::string_view key, const toml::node& node) {
+    if (const auto* const word = node.as_string(); word != nullptr)
+        return word->get();
+    return fail(error_at(path, node, fmt::format("{} of a rule must be a string", key)));
+}
+
+Result<void> read_rule_key(const std::string& path, std::string_view key, const toml::node& node,
+                           Rule& rule) {
+    auto word = word_of(path, key, node);
+    if (!word)
+        return fail(word.error());
+    if (key == "module") {
+        rule.module = std::move(*word);
+    } else if (key == "srcversion") {
+        rule.srcversion = std::move(*word);
+    } else if (key == "on_unload") {
+        const auto action = on_unload_named(*word);
+        if (!action)
+            return fail(error_at(path, node,
+                                 "on_unload must be allow, deny, deny-if-armed, deny-if-leaked-before or "
+                                 "deny-if-preflight-fails"));
+        rule.on_unload = *action;
+    } else if (key == "on_leak") {
+        const auto action = on_leak_named(*word);
+        if (!action)
+            return fail(error_at(path, node, "on_leak must be alert, drain or panic"));
+        rule.on_leak = *action;
+    } else {
+        return fail(
+            error_at(path, node, fmt::format("unknown key {} of a rule", printable(std::string(key)))));
+    }
+    return {};
+}
+
+Result<Rule> read_rule(const std::string& path, const toml::table& table) {
+    Rule rule;
+    rule.where = fmt::format("{}:{}", path, table.source().begin.line);
+    for (const auto& [key, node] : table) {
+        if (auto read = read_rule_key(path, key.str(), node, rule); !read)
+            return fail(read.error());
+    }
+    if (!table.contains("module"))
+        return fail(error_at(path, table, R"(a rule lacks its module = "..." ("*": every one))"));
+    if (const auto compiled = compile(rule); !compiled)
+        return fail(error_at(path, *table.get("module"), compiled.error().text()));
+    return rule;
+}
+
+Result<void> read_rules(const std::string& path, const toml::node& node, Policy& policy) {
+    const auto* const list = node.as_array();
+    if (list == nullptr)
+        return fail(error_at(path, node, "policy.rule must be tables: [[policy.rule]]"));
+    for (const auto& element : *list) {
+        const auto* const table = element.as_table();
+        if (table == nullptr)
+            return fail(error_at(path, element, "policy.rule must be tables: [[policy.rule]]"));
+        auto rule = read_rule(path, *table);
+        if (!rule)
+            return fail(rule.error());
+        if (policy.rules.size() == DISARMD_RULES_MAX)
+            return fail(
+                error_at(path, element, fmt::format("there are more than {} rules", DISARMD_RULES_MAX)));
+        policy.rules.push_back(std::move(*rule));
+    }
+    return {};
+}
+
+Result<void> read_policy(const std::string& path, const toml::table& table, Policy& policy) {
+    constexpr std::int64_t longest_drain_ms = 2000;
+    for (const auto& [key, node] : table) {
+        if (key == "rule") {
+            if (auto read = read_rules(path, node, policy); !read)
+                return read;
+        } else if (key == "drain_ms") {
+            const auto* const value = node.as_integer();
+            if (value == nullptr || value->get() < 1 || value->get() > longest_drain_ms)
+                return fail(error_at(
+                    path, node,
+                    fmt::format("policy.drain_ms must be a whole number from 1 to {}", longest_drain_ms)));
+            policy.drain = std::chrono::milliseconds(value->get());
+        } else if (key == "panic_confirmed") {
+            const auto* const value = node.as_boolean();
+            if (value == nullptr)
+                return fail(error_at(path, node, "policy.panic_confirmed must be true or false"));
+            policy.panic_confirmed = value->get();
+        } else {
+            return fail(error_at(path, node,
+                                 fmt::format("unknown key policy.{}", printable(std::string(key.str())))));
+        }
+    }
+    return {};
+}
+
+// What only all files together tell.
+Result<void> check_policy(const Policy& policy) {
+    if (policy.panic_confirmed)
+        return {};
+    for (const auto& rule : policy.rules) {
+        if (rule.on_leak == OnLeak::panic)
+            return fail({EINVAL, fmt::format("{}: on_leak = \"panic\" crashes this host on purpose: say "
+                                             "panic_confirmed = true in [policy] if that is meant",
+                                             rule.where)});
+    }
+    return {};
+}
+
 Result<void> read_table(const std::string& path, std::string_view name, const std::vector<Key>& keys,
                         const toml::table& table, Config& config) {
     for (const auto& [key, node] : table) {
@@ -144,11 +251,13 @@ Result<void> read_key(const std::string& path, std::string_view key, const toml:
     if (key == "probe_backend")
         return read_backend(path, node, config.probe.backend);
     const auto known = tables().find(key);
-    if (known == tables().end())
+    if (known == tables().end() && key != "policy")
         return fail(error_at(path, node, fmt::format("unknown key {}", printable(key))));
     const auto* const table = node.as_table();
     if (table == nullptr)
         return fail(error_at(path, node, fmt::format("{0} must be a table: [{0}]", key)));
+    if (key == "policy")
+        return read_policy(path, *table, config.policy);
     return read_table(path, key, known->second, *table, config);
 }
 
@@ -162,35 +271,91 @@ std::optional<Backend> backend_named(std::string_view word) {
     return std::nullopt;
 }
 
-Result<Config> parse_config(std::string_view text, const std::string& path) {
+namespace {
+
+// On top of what is known already.
+Result<void> add_text(std::string_view text, const std::string& path, Config& config) {
     toml::table document;
     try {
         document = toml::parse(text, path);
     } catch (const toml::parse_error& error) {
         return fail({EINVAL, fmt::format("{}:{}: {}", path, error.source().begin.line, error.description())});
     }
-    Config config;
     for (const auto& [key, node] : document) {
         if (auto read = read_key(path, key.str(), node, config); !read)
             return fail(read.error());
     }
+    config.files.push_back(path);
+    return {};
+}
+
+Result<std::string> read_text(const std::string& path) {
+    std::ifstream file(path);
+    if (!file)
+        return fail(Error::from_errno(fmt::format("reading the configuration {}", path)));
+    std::string text;
+    for (std::string line; std::getline(file, line);)
+        text += line + '\n';
+    if (file.bad()) // a directory opens, but can't be read
+        return fail(Error::from_errno(fmt::format("reading the configuration {}", path)));
+    return text;
+}
+
+Result<void> add_file(const std::string& path, Config& config) {
+    const auto text = read_text(path);
+    if (!text)
+        return fail(text.error());
+    return add_text(*text, path, config);
+}
+
+Result<std::vector<std::string>> drop_ins_of(const std::string& path) {
+    namespace fs = std::filesystem;
+    auto folder = fs::path(path);
+    folder.replace_extension(".d");
+    std::vector<std::string> files;
+    std::error_code error;
+    for (fs::directory_iterator entry(folder, error); !error && entry != fs::directory_iterator();
+         entry.increment(error)) {
+        const auto name = entry->path().filename().string();
+        if (name.ends_with(".toml") && !name.starts_with('.'))
+            files.push_back(entry->path().string());
+    }
+    if (error && error != std::errc::no_such_file_or_directory)
+        return fail({error.value(),
+                     fmt::format("reading the configuration in {}: {}", folder.string(), error.message())});
+    std::ranges::sort(files);
+    return files;
+}
+
+} // namespace
+
+Result<Config> parse_config(std::string_view text, const std::string& path) {
+    Config config;
+    if (auto added = add_text(text, path, config); !added)
+        return fail(added.error());
+    if (auto checked = check_policy(config.policy); !checked)
+        return fail(checked.error());
     return config;
 }
 
 Result<Config> load_config(const std::optional<std::string>& path) {
     const std::string chosen = path.value_or(default_config_path);
-    std::ifstream file(chosen);
-    if (!file) {
-        if (!path && errno == ENOENT)
-            return Config{};
-        return fail(Error::from_errno(fmt::format("reading the configuration {}", chosen)));
+    Config config;
+    std::error_code ignored;
+    if (path || std::filesystem::exists(chosen, ignored)) {
+        if (auto added = add_file(chosen, config); !added)
+            return fail(added.error());
     }
-    std::string text;
-    for (std::string line; std::getline(file, line);)
-        text += line + '\n';
-    if (file.bad()) // a directory opens, but can't be read
-        return fail(Error::from_errno(fmt::format("reading the configuration {}", chosen)));
-    return parse_config(text, chosen);
+    const auto drop_ins = drop_ins_of(chosen);
+    if (!drop_ins)
+        return fail(drop_ins.error());
+    for (const auto& file : *drop_ins) {
+        if (auto added = add_file(file, config); !added)
+            return fail(added.error());
+    }
+    if (auto checked = check_policy(config.policy); !checked)
+        return fail(checked.error());
+    return config;
 }
 
 } // namespace disarmd

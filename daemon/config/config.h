@@ -5,9 +5,11 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "ledger/ledger.h"
+#include "policy/policy.h"
 #include "probe/settings.h"
 
 namespace disarmd {
@@ -32,16 +34,21 @@ struct Config {
         std::optional<std::string> unloads_file; // one JSON line per unload, clean ones too, appended
     } sinks;
     ProbeSettings probe; // probe_backend and [limits]
+    Policy policy;
+    std::vector<std::string> files; // that it was read from, in their order
 };
 
 // "auto", "tracepoint" or "kprobe", as the command line and the file have them.
 std::optional<Backend> backend_named(std::string_view word);
 inline constexpr const char* backend_words = "auto, tracepoint or kprobe";
 
-// TOML text. Unknown keys and values of a wrong type are refused, with their line.
+// TOML text. Unknown keys, values of a wrong type and rules that can't be followed are refused, with
+// their line.
 Result<Config> parse_config(std::string_view text, const std::string& path);
 
-// With no path, the default one, which need not exist.
+// With no path, the default one, which need not exist. Then, in the order of their names, the files
+// *.toml of the folder beside it that is called as it is, but ends in .d: what they set counts,
+// and their rules come after its own.
 Result<Config> load_config(const std::optional<std::string>& path);
 
 } // namespace disarmd

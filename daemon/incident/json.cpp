@@ -111,6 +111,13 @@ Json list_of(const std::vector<Timer>& timers) {
     return list;
 }
 
+Json to_json(const PolicyApplied& policy) {
+    return {{"rule", policy.rule},
+            {"allowed_once", policy.allowed_once},
+            {"drain_ms", milliseconds(policy.drain)},
+            {"drain_left", policy.drain_left}};
+}
+
 Json to_json(const ModuleIdentity& identity) {
     return {{"version", text_or_null(identity.version)},
             {"srcversion", text_or_null(identity.srcversion)},
@@ -152,7 +159,9 @@ Json to_json(const Incident& incident) {
                           {"command", unload.command.empty() ? Json(nullptr) : Json(unload.command)},
                           {"duration_ms", milliseconds(unload.duration)}};
     }
-    json["action"] = "none";
+    json["action"] = name_of(unload.policy.action);
+    if (!unload.policy.rule.empty())
+        json["policy"] = to_json(unload.policy);
     json["advice"] = unload.advice;
     return json;
 }

@@ -45,7 +45,9 @@ constexpr std::array all_arm_contexts{ArmContext::unknown, ArmContext::task, Arm
 constexpr std::array all_owners{Owner::callback, Owner::object, Owner::work};
 constexpr std::array all_sources{Source::tracking, Source::scan};
 constexpr std::array all_verdicts{Verdict::clean, Verdict::leak, Verdict::inconclusive};
-constexpr std::array all_outcomes{Outcome::freed, Outcome::init_failed, Outcome::not_unloaded};
+constexpr std::array all_outcomes{Outcome::freed, Outcome::init_failed, Outcome::denied,
+                                  Outcome::not_unloaded};
+constexpr std::array all_actions{Action::none, Action::denied, Action::drained, Action::panic};
 constexpr std::array all_causes{Cause::unknown, Cause::never_deleted, Cause::rearmed_after_delete,
                                 Cause::failed_rollback, Cause::callback_running};
 constexpr std::array all_rearmers{Rearmer::unknown, Rearmer::callback, Rearmer::softirq,
@@ -217,6 +219,13 @@ void take_unload(const Document& json, Unload& unload) {
     unload.duration = known_duration_of(json.at("duration_ms"));
 }
 
+void take_policy(const Document& json, PolicyApplied& policy) {
+    policy.rule = own_text(json.at("rule"));
+    policy.allowed_once = json.at("allowed_once").get<bool>();
+    policy.drain = known_duration_of(json.at("drain_ms"));
+    policy.drain_left = number_of<std::uint32_t>(json.at("drain_left"));
+}
+
 Incident incident_of(const Document& json) {
     if (const auto schema = number_of<int>(json.at("schema")); schema != json_schema)
         throw Malformed{fmt::format("its schema is {}, and {} is known here", schema, json_schema)};
@@ -248,6 +257,9 @@ Incident incident_of(const Document& json) {
         incident.source_lines = json.at("source_lines").get<std::map<std::string, std::string>>();
     if (const auto& by = json.at("unload"); !by.is_null())
         take_unload(by, unload);
+    unload.policy.action = named(json.at("action"), all_actions);
+    if (json.contains("policy"))
+        take_policy(json.at("policy"), unload.policy);
     unload.advice = own_text(json.at("advice"));
     return incident;
 }

@@ -48,13 +48,32 @@ std::string by_whom(const Unload& unload) {
     const auto task = task_text(unload.comm, unload.pid);
     if (unload.outcome == Outcome::init_failed)
         return fmt::format("its init failed, loaded by {}", task);
+    if (unload.outcome == Outcome::denied)
+        return fmt::format("asked for by {}", task);
     if (!unload.duration)
         return fmt::format("unloaded by {}", task);
     return fmt::format("unloaded by {} in {}", task, duration_text(*unload.duration));
 }
 
+// "; held for 280 ms until they had fired"
+std::string drain_text(const PolicyApplied& policy) {
+    if (!policy.drain)
+        return "";
+    const auto held = fmt::format("held for {}", duration_text(*policy.drain));
+    return policy.drain_left == 0
+               ? held + ", until nothing was pending"
+               : fmt::format("{}, and {} still pending", held, count_text(policy.drain_left, "timer"));
+}
+
 std::string headline(const Unload& unload) {
     const auto module = printable(unload.module);
+    if (unload.outcome == Outcome::denied)
+        return fmt::format("module {} may not be unloaded{}", module,
+                           unload.pending_count == 0
+                               ? ""
+                               : fmt::format(": {} armed", count_text(unload.pending_count, "timer")));
+    if (unload.verdict == Verdict::clean && unload.policy.allowed_once)
+        return fmt::format("module {} was freed with no timer pending, let through against a rule", module);
     if (unload.outcome == Outcome::not_unloaded)
         return fmt::format("module {} was not unloaded: no verdict", module);
     switch (unload.verdict) {
@@ -72,6 +91,8 @@ std::string headline(const Unload& unload) {
 std::string_view label(const Unload& unload) {
     if (unload.outcome == Outcome::not_unloaded)
         return "NOT UNLOADED";
+    if (unload.outcome == Outcome::denied)
+        return "DENIED";
     switch (unload.verdict) {
     case Verdict::clean:
         return "CLEAN";
@@ -192,7 +213,15 @@ std::string identity_text(const Unload& unload) {
 std::string Page::facts(const Incident& incident) {
     const auto& unload = incident.unload;
     auto text = fact("module", identity_text(unload));
-    text += fact("freed", by_whom(unload));
+    text += fact(unload.outcome == Outcome::denied ? "unload" : "freed", by_whom(unload));
+    if (!unload.policy.rule.empty())
+        text += fact("rule", unload.policy.rule);
+    if (unload.policy.allowed_once)
+        text += fact("override", "disarmd allow-once had let this one through");
+    if (const auto drain = drain_text(unload.policy); !drain.empty())
+        text += fact("drain", drain);
+    if (unload.policy.action == Action::panic)
+        text += fact("action", "the host was made to crash, as the rule says");
     if (!unload.command.empty())
         text += fact("command", command_text(unload.command));
     text += fact("at", fmt::format("{} on {}, Linux {}", time_text(incident.at),
@@ -230,9 +259,11 @@ std::string Page::timer(const PendingTimer& timer, std::size_t number) const {
     };
     auto text = title(fmt::format("#{} {} {}", number, name_of(timer.kind), printable(timer.symbol)));
     const auto cause = name_of(timer.cause);
-    const auto why = line(fmt::format("{}: {}", cause, explain(timer)));
-    const auto behind = why.find(cause) + cause.size();
-    text += "    " + styled(cause, fmt::emphasis::bold) + why.substr(behind);
+    if (incident_.unload.outcome != Outcome::denied) {
+        const auto why = line(fmt::format("{}: {}", cause, explain(timer)));
+        const auto behind = why.find(cause) + cause.size();
+        text += "    " + styled(cause, fmt::emphasis::bold) + why.substr(behind);
+    }
     text += line(fmt::format("{}; owned by {}", expiry_text(timer), joined(timer.owned_by)));
     text +=
         line(fmt::format("timer {}, callback {}", address_text(timer.timer), address_text(timer.callback)));
@@ -285,18 +316,18 @@ std::string Page::timers(const Unload& unload) const {
 std::string Page::text() const {
     const auto& unload = incident_.unload;
     auto page = first_line(unload);
-    const bool whole = unload.verdict != Verdict::clean && unload.outcome != Outcome::not_unloaded;
+    const bool whole = is_notable(unload) && unload.outcome != Outcome::not_unloaded;
     if (whole)
         page += '\n' + facts(incident_);
     else if (unload.outcome != Outcome::not_unloaded)
         page += fmt::format("  {}\n", by_whom(unload));
     for (const auto& reason : unload.why_inconclusive)
         page += fmt::format("  because {}\n", wrapped(printable(reason), 10, page_width));
-    if (whole)
+    if (whole && unload.outcome != Outcome::denied)
         page += timeline(unload);
     page += timers(unload);
     if (!unload.advice.empty()) {
-        page += title("to mend it");
+        page += title(unload.outcome == Outcome::denied ? "what to do" : "to mend it");
         page += fmt::format("    {}\n", wrapped(unload.advice, 4, page_width));
     }
     return page;
@@ -334,21 +365,30 @@ std::string log_headline(const Incident& incident) {
     if (unload.verdict == Verdict::leak)
         line += fmt::format(" ({})", causes_text(unload));
     line += "; " + by_whom(unload);
-    if (const auto expiry = first_expiry_text(unload); !expiry.empty())
+    if (!unload.policy.rule.empty() && (unload.outcome == Outcome::denied || unload.policy.allowed_once))
+        line += fmt::format("; rule {}", unload.policy.rule);
+    if (const auto drain = drain_text(unload.policy); !drain.empty())
+        line += "; " + drain;
+    if (unload.policy.action == Action::panic)
+        line += "; a panic follows, as the rule says";
+    if (const auto expiry = first_expiry_text(unload);
+        !expiry.empty() && unload.policy.action != Action::drained && unload.outcome != Outcome::denied)
         line += "; " + expiry;
-    if (unload.verdict != Verdict::clean)
+    if (is_notable(unload))
         line += fmt::format("; incident {}", incident.id);
     for (const auto& reason : unload.why_inconclusive)
         line += fmt::format("; {}", printable(reason));
     if (!unload.advice.empty())
-        line += fmt::format("; to mend it: {}", unload.advice);
+        line += fmt::format("; {}: {}", unload.outcome == Outcome::denied ? "what to do" : "to mend it",
+                            unload.advice);
     return line;
 }
 
 std::string log_line(const PendingTimer& timer, const Unload& unload, std::size_t number) {
     auto line = fmt::format("{}: {} {}/{}: {} {} at {}, {}, {}", label(unload), printable(unload.module),
                             number, unload.pending_count, name_of(timer.kind), printable(timer.symbol),
-                            address_text(timer.timer), expiry_text(timer), name_of(timer.cause));
+                            address_text(timer.timer), expiry_text(timer),
+                            unload.outcome == Outcome::denied ? "armed" : name_of(timer.cause));
     if (timer.cause == Cause::rearmed_after_delete)
         line += fmt::format(" by {}", explain(timer.rearmer));
     if (timer.armed)

@@ -229,7 +229,7 @@ Result<void> Ledger::add(const Incident& incident) {
         insert.bind(++at, causes_text(unload));
         insert.bind(++at, to_line(ranges));
         ++at;
-        if (unload.verdict != Verdict::clean)
+        if (is_notable(unload))
             insert.bind(at, to_line(document));
         insert.exec();
         return {};
@@ -296,6 +296,18 @@ Result<std::vector<IncidentSummary>> Ledger::incidents(const std::optional<std::
                 incident.kernel = rows.getColumn(at++).getString();
             }
             return incidents;
+        });
+}
+
+Result<std::set<ModuleBuild>> Ledger::leaked() {
+    return guarded(
+        fmt::format("reading the ledger {}", state_->path), [&]() -> Result<std::set<ModuleBuild>> {
+            SQLite::Statement rows(state_->database, "SELECT DISTINCT module, srcversion FROM unloads "
+                                                     "WHERE verdict = 'leak'");
+            std::set<ModuleBuild> builds;
+            while (rows.executeStep())
+                builds.insert({rows.getColumn(0).getString(), rows.getColumn(1).getString()});
+            return builds;
         });
 }
 

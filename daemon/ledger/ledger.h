@@ -5,7 +5,9 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -32,6 +34,9 @@ struct IncidentSummary {
     std::string causes; // by commas
     std::string kernel;
 };
+
+// A module by its name and its srcversion, which is empty for one that has none.
+using ModuleBuild = std::pair<std::string, std::string>;
 
 // Every unload that this host has seen, and the whole record of each that was not clean, in an
 // SQLite database: any tool may read it. Written by one process, read by any number at the same
@@ -68,6 +73,9 @@ public:
     Result<std::vector<IncidentSummary>> incidents(const std::optional<std::string>& module);
     // The records (JSON) of all incidents whose id begins so, two at most.
     Result<std::vector<std::string>> find(const std::string& id_prefix);
+
+    // The modules that ever left a timer, by what is still kept.
+    Result<std::set<ModuleBuild>> leaked();
 
 private:
     struct State;

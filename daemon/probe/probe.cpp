@@ -23,6 +23,7 @@
 #include "disarmd.skel.h"
 #include "kernel/host.h"
 #include "kernel/symbol_table.h"
+#include "probe/pins.h"
 #include "verdict/decode.h"
 
 namespace disarmd {
@@ -145,6 +146,7 @@ struct Probe::State {
     // But modules'; the programs' own frames are in most stacks. Being read, maybe.
     std::shared_future<std::map<Part, SymbolTable>> symbols;
     std::deque<std::pair<std::uint32_t, Task>> unloaders; // by pid, oldest first
+    std::vector<std::string> rules;                       // of the policy, in words
     std::vector<HookChoice> choices;
     std::vector<Hook> hooks;                 // of the choices, in their order
     std::deque<MissedRuns> missed_runs;      // oldest first
@@ -234,7 +236,10 @@ struct Probe::State {
         bpf_program* each = nullptr;
         bpf_object__for_each_program(each, skeleton->obj) {
             bpf_program__set_autoattach(each, false);
-            bpf_program__set_autoload(each, each == skeleton->progs.survey || each == skeleton->progs.hold);
+            bpf_program__set_autoload(
+                each, each == skeleton->progs.survey || each == skeleton->progs.hold ||
+                          (settings.enforces && (each == skeleton->progs.deny_unload ||
+                                                 each == skeleton->progs.drain_at_module_free)));
         }
         for (const auto& choice : choices) {
             for (const auto& chosen : choice.programs) {
@@ -247,6 +252,15 @@ struct Probe::State {
                         layout.functions.at(chosen.targets.front());
             }
         }
+    }
+
+    // The map is there for others as well, and is the one that was there before.
+    Result<void> share_permissions() const {
+        if (auto prepared = prepare_pins(); !prepared)
+            return prepared;
+        if (const int err = bpf_map__set_pin_path(skeleton->maps.permissions, permissions_pin); err != 0)
+            return fail(Error::from_libbpf(err, fmt::format("sharing {}", permissions_pin)));
+        return {};
     }
 
     // Opens and loads the skeleton for the backend.
@@ -279,6 +293,10 @@ struct Probe::State {
         for (bpf_map* const per_cpu : {maps.cpus, maps.recent_arms, maps.percpu_areas})
             bpf_map__set_max_entries(per_cpu, layout.possible_cpus);
         bpf_map__set_max_entries(maps.reported_untracked, layout.possible_cpus * untracked_per_cpu);
+        if (settings.shares_permissions) {
+            if (auto shared = share_permissions(); !shared)
+                spdlog::warn("disarmd allow-once can't work: {}", shared.error().text());
+        }
         choose();
 
         if (const int err = disarmd_bpf::load(skeleton.get()); err != 0)
@@ -580,6 +598,7 @@ Coverage Probe::take_coverage(std::uint64_t missed) const {
     coverage.missed_runs = missed;
     coverage.deleting_functions = deleting_functions();
     coverage.modules_floor = state_->layout.modules_floor;
+    coverage.rules = state_->rules;
     for (std::size_t i = 0; i < state_->choices.size(); ++i) {
         if (!state_->hooks[i].attached && state_->choices[i].role == HookRole::tracking)
             coverage.unattached_hooks.push_back(
@@ -645,6 +664,32 @@ Result<void> Probe::hold_frees() {
 
 void Probe::keep_holding(std::uint64_t until_ns) {
     std::atomic_ref(state_->skeleton->bss->hold_until_ns).store(until_ns);
+}
+
+PolicyPorts Probe::policy_ports() const {
+    auto& skeleton = *state_->skeleton;
+    PolicyPorts ports;
+    ports.rules = bpf_map__fd(skeleton.maps.rules);
+    ports.module_facts = bpf_map__fd(skeleton.maps.module_facts);
+    ports.deny = skeleton.progs.deny_unload;
+    ports.drain = skeleton.progs.drain_at_module_free;
+    ports.rules_in_force = &skeleton.bss->rules_in_force;
+    ports.drain_attached = &skeleton.bss->drain_attached;
+    ports.drain_limit_ns = &skeleton.bss->drain_limit_ns;
+    ports.proofs = &skeleton.bss->proofs;
+    return ports;
+}
+
+void Probe::name_rules(std::vector<std::string> rules) {
+    state_->rules = std::move(rules);
+}
+
+std::vector<bpf_link*> Probe::links() const {
+    std::vector<bpf_link*> links;
+    links.reserve(state_->links.size());
+    for (const auto& link : state_->links)
+        links.push_back(link.get());
+    return links;
 }
 
 Result<std::vector<ArmedTimer>> Probe::armed_timers() const {

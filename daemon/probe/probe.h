@@ -13,6 +13,7 @@
 #include "base/result.h"
 #include "kernel/btf.h"
 #include "kernel/layout.h"
+#include "probe/enforcer.h"
 #include "probe/hooks.h"
 #include "probe/settings.h"
 #include "state/inventory.h"
@@ -72,6 +73,13 @@ public:
     // CPU busy. Any thread may call these two.
     Result<void> hold_frees();
     void keep_holding(std::uint64_t until_ns);
+
+    // For an Enforcer, which must not outlive this object; if the settings said that there is one.
+    [[nodiscard]] PolicyPorts policy_ports() const;
+    // In words, as records tell which one took a module.
+    void name_rules(std::vector<std::string> rules);
+    // Of all programs that are attached.
+    [[nodiscard]] std::vector<bpf_link*> links() const;
 
     Result<std::vector<ArmedTimer>> armed_timers() const;
     Result<std::vector<LoadedModule>> modules() const;

@@ -30,6 +30,8 @@ struct ProbeSettings {
     std::uint32_t unloads = 32;
     // Steps of one scan: one for each word of a wheel's bitmap, bucket and timer.
     std::uint32_t scan_steps = 4'000'000;
+    bool enforces = false;           // a policy
+    bool shares_permissions = false; // with disarmd allow-once
 };
 
 } // namespace disarmd

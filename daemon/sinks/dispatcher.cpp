@@ -27,7 +27,7 @@ void tell_written(const Sink& sink, const Incident& incident) {
 }
 
 bool is_clean(const Incident& incident) {
-    return incident.unload.verdict == Verdict::clean;
+    return !is_notable(incident.unload);
 }
 
 } // namespace

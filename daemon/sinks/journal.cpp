@@ -51,6 +51,20 @@ private:
     std::vector<std::string> fields_;
 };
 
+const char* message_id_of(const Unload& unload) {
+    if (unload.outcome == Outcome::denied)
+        return denied_message_id;
+    switch (unload.verdict) {
+    case Verdict::leak:
+        return leak_message_id;
+    case Verdict::inconclusive:
+        return inconclusive_message_id;
+    case Verdict::clean:
+        break;
+    }
+    return allowed_message_id;
+}
+
 } // namespace
 
 std::vector<std::string> to_journal_fields(const Incident& incident) {
@@ -58,7 +72,7 @@ std::vector<std::string> to_journal_fields(const Incident& incident) {
     const bool leak = unload.verdict == Verdict::leak;
     Fields fields;
     fields.add("MESSAGE", to_log(incident).front());
-    fields.add("MESSAGE_ID", leak ? leak_message_id : inconclusive_message_id);
+    fields.add("MESSAGE_ID", message_id_of(unload));
     fields.add("PRIORITY", std::to_string(leak ? LOG_CRIT : LOG_WARNING));
     fields.add("SYSLOG_IDENTIFIER", "disarmd");
     fields.add("DISARMD_INCIDENT", incident.id);
@@ -70,6 +84,8 @@ std::vector<std::string> to_journal_fields(const Incident& incident) {
     fields.add("DISARMD_UNLOAD_PID", std::to_string(unload.pid));
     fields.add("DISARMD_UNLOAD_COMM", printable(unload.comm));
     fields.add_known("DISARMD_UNLOAD_COMMAND", fmt::format("{}", fmt::join(unload.command, " ")));
+    fields.add("DISARMD_ACTION", name_of(unload.policy.action));
+    fields.add_known("DISARMD_RULE", printable(unload.policy.rule));
     fields.add("DISARMD_PENDING", std::to_string(unload.pending_count));
     for (std::size_t i = 0; i < std::min(timers_max, unload.pending.size()); ++i) {
         const auto& timer = unload.pending[i];

@@ -12,6 +12,8 @@ namespace disarmd {
 // Message IDs of the journal's entries; systemd/disarmd.catalog explains them.
 inline constexpr const char* leak_message_id = "acb6994e084c416bbb7ecfa6059a06dd";
 inline constexpr const char* inconclusive_message_id = "b4629d14721b4b0f81b7d23247ee1935";
+inline constexpr const char* denied_message_id = "4a1a16f33b8e4bc79f1e724f6a556a60";
+inline constexpr const char* allowed_message_id = "07b599967a214c04a90fc7b90efd4823";
 
 // "FIELD=value", as sd_journal_sendv(3) takes them. A field that has several values is there several
 // times. Names are escaped. Pure.

@@ -67,7 +67,7 @@ Result<void> LedgerSink::store(const Incident& incident) {
     if (auto added = ledger_->add(incident); !added)
         return added;
     // Clean ones can wait for each other.
-    if (incident.unload.verdict == Verdict::clean) {
+    if (!is_notable(incident.unload)) {
         ++uncommitted_;
         return {};
     }

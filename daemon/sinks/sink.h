@@ -21,10 +21,8 @@ public:
     virtual ~Sink() = default;
 
     [[nodiscard]] virtual std::string_view name() const = 0;
-    // Those that are not clean, unless the sink says otherwise: what was clean concerns nobody.
-    [[nodiscard]] virtual bool takes(const Incident& incident) const {
-        return incident.unload.verdict != Verdict::clean;
-    }
+    // Those that anybody should hear of, unless the sink says otherwise.
+    [[nodiscard]] virtual bool takes(const Incident& incident) const { return is_notable(incident.unload); }
     // Whether a write takes but microseconds, and needs no thread of its own. Such a sink is not flushed.
     [[nodiscard]] virtual bool is_immediate() const { return false; }
     // Whether a record should be there before the module's memory is gone, milliseconds later.

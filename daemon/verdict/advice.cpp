@@ -73,6 +73,16 @@ std::string advise_one(const PendingTimer& timer, bool has_timer_shutdown_sync) 
 
 } // namespace
 
+std::string advise_denied(const Unload& unload) {
+    const auto module = printable(unload.module);
+    return fmt::format("{}to let this one unload through: disarmd allow-once {}",
+                       unload.pending.empty()
+                           ? ""
+                           : "stop what the module does, so that it deletes its timers, and "
+                             "unload it then; or, ",
+                       module);
+}
+
 std::string advise(const Unload& unload, bool has_timer_shutdown_sync) {
     std::vector<std::string> mends;
     for (const auto& timer : unload.pending) {

@@ -200,6 +200,32 @@ std::vector<std::string> explain(std::uint32_t gaps, const Coverage& coverage, s
     return reasons;
 }
 
+PolicyApplied policy_of(const abi::unload_record& record, const Coverage& coverage) {
+    PolicyApplied policy;
+    if (record.rule == 0)
+        return policy;
+    policy.rule = record.rule <= coverage.rules.size() ? coverage.rules[record.rule - 1]
+                                                       : std::string("a rule that is no longer there");
+    policy.allowed_once = record.allowed != 0;
+    policy.drain_left = record.drain_left;
+    if (record.drain_ns != 0)
+        policy.drain = std::chrono::nanoseconds(record.drain_ns);
+    const bool drained = policy.drain && policy.drain_left == 0;
+    if (record.denied != 0)
+        policy.action = Action::denied;
+    else if (drained)
+        policy.action = Action::drained;
+    else if (record.on_leak == abi::ON_LEAK_PANIC && record.pending_count != 0)
+        policy.action = Action::panic;
+    return policy;
+}
+
+Outcome outcome_of(const abi::unload_record& record) {
+    if (record.denied != 0)
+        return Outcome::denied;
+    return record.init_failed != 0 ? Outcome::init_failed : Outcome::freed;
+}
+
 } // namespace
 
 bool is_in_module(const abi::unload_record& record, std::uint64_t address) {
@@ -218,7 +244,8 @@ Unload judge(const abi::unload_record& record, const Coverage& coverage, const C
     unload.module = text_of(record.module);
     unload.identity = identity_of(record);
     unload.freed_ns = record.freed_ns;
-    unload.outcome = record.init_failed != 0 ? Outcome::init_failed : Outcome::freed;
+    unload.outcome = outcome_of(record);
+    unload.policy = policy_of(record, coverage);
     unload.backend = coverage.backend;
     unload.lost_events = record.tracking_losses + coverage.missed_runs;
     for (std::size_t i = 0; i < coverage.losses.size(); ++i) {
@@ -250,6 +277,14 @@ Unload judge(const abi::unload_record& record, const Coverage& coverage, const C
     }
 
     unload.sources = sources_of(record, gaps, unload.verdict);
+    if (unload.outcome == Outcome::denied) {
+        // It is still there, and nothing was left.
+        unload.verdict = Verdict::inconclusive;
+        for (auto& timer : unload.pending)
+            timer.cause = Cause::unknown;
+        unload.advice = advise_denied(unload);
+        return unload;
+    }
     if (unload.verdict == Verdict::inconclusive)
         unload.why_inconclusive = explain(gaps, coverage, unload.lost_events);
     unload.advice = advise(unload, coverage.has_timer_shutdown_sync);

@@ -28,6 +28,8 @@ constexpr std::array loss_texts{
              "a delete of a timer could not be stored; its cause may not be told"},
     LossText{abi::LOSS_SYMBOLS, "symbols",
              "a freed module's symbols could not be copied; addresses are told instead"},
+    LossText{abi::LOSS_DECISION, "decision",
+             "whether a module may be unloaded could not be decided, and it was let through"},
 };
 
 constexpr bool in_the_order_of_the_abi() {

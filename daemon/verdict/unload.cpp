@@ -77,8 +77,24 @@ std::string_view name_of(Outcome outcome) {
         return "freed";
     case Outcome::init_failed:
         return "init-failed";
+    case Outcome::denied:
+        return "denied";
     case Outcome::not_unloaded:
         return "not-unloaded";
+    }
+    std::abort();
+}
+
+std::string_view name_of(Action action) {
+    switch (action) {
+    case Action::none:
+        return "none";
+    case Action::denied:
+        return "denied";
+    case Action::drained:
+        return "drained";
+    case Action::panic:
+        return "panic";
     }
     std::abort();
 }
@@ -129,6 +145,10 @@ std::string_view name_of(DeleteFound found) {
         return "callback-running";
     }
     std::abort();
+}
+
+bool is_notable(const Unload& unload) {
+    return unload.verdict != Verdict::clean || unload.policy.allowed_once;
 }
 
 } // namespace disarmd

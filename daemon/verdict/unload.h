@@ -16,8 +16,12 @@ enum class Owner { callback, object, work };
 enum class Source { tracking, scan };
 enum class Verdict { clean, leak, inconclusive };
 
-// How one watch of a module ended. Freed and init_failed come with a verdict of the kernel's.
-enum class Outcome { freed, init_failed, not_unloaded };
+// How one watch of a module ended. Freed and init_failed come with a verdict of the kernel's; of one that
+// a rule did not let be unloaded, and that works as ever, there is none.
+enum class Outcome { freed, init_failed, denied, not_unloaded };
+
+// What was done about it.
+enum class Action { none, denied, drained, panic };
 
 // Why a timer was left; unknown until there is evidence.
 enum class Cause { unknown, never_deleted, rearmed_after_delete, failed_rollback, callback_running };
@@ -41,6 +45,7 @@ std::string_view name_of(Owner owner);
 std::string_view name_of(Source source);
 std::string_view name_of(Verdict verdict);
 std::string_view name_of(Outcome outcome);
+std::string_view name_of(Action action);
 std::string_view name_of(Cause cause);
 std::string_view name_of(Rearmer rearmer);
 std::string_view name_of(DeleteFound found);
@@ -110,6 +115,17 @@ struct Loss {
     std::uint64_t count = 0;
 };
 
+// What the operator's rules had to do with an unload.
+struct PolicyApplied {
+    Action action = Action::none;
+    std::string rule; // the one that took the module, in words, with where it stands; empty: none did
+    // An operator had let this one unload through, against the rule.
+    bool allowed_once = false;
+    // How long the free was held so that what was left fires; and how many timers had not by then.
+    std::optional<std::chrono::nanoseconds> drain;
+    std::size_t drain_left = 0;
+};
+
 // One module's end, judged. Strings hold the kernel's bytes, unescaped.
 struct Unload {
     std::string module;
@@ -128,7 +144,11 @@ struct Unload {
     std::string comm;
     std::vector<std::string> command; // the words that task was started with; empty: not known
     std::optional<std::chrono::nanoseconds> duration; // from delete_module(2), or the init that failed, on
-    std::string advice;                               // empty unless there is something to mend
+    PolicyApplied policy;
+    std::string advice; // empty unless there is something to mend
 };
+
+// Whether anybody should hear of it: most unloads are clean.
+bool is_notable(const Unload& unload);
 
 } // namespace disarmd

@@ -63,8 +63,82 @@ struct module_task {
 	__u32 doing;   /* enum module_task_doing */
 	__u16 watched; /* everything was attached when it began */
 	__u16 freed;   /* the program that sees a module being freed has run */
+	__u16 asked;   /* whether the module may be unloaded has been decided */
+	__u16 allowed; /* a rule would have denied it, and an operator had said otherwise, once */
+	__u32 rule;    /* that rule: one more than its index */
 };
-DISARMD_ASSERT_SIZE(struct module_task, 24);
+DISARMD_ASSERT_SIZE(struct module_task, 32);
+
+/* What a rule does about a module's unload, and about a leak of it. */
+enum on_unload {
+	ON_UNLOAD_ALLOW = 0,
+	ON_UNLOAD_DENY = 1,
+	ON_UNLOAD_DENY_IF_ARMED = 2,
+	ON_UNLOAD_DENY_IF_LEAKED_BEFORE = 3,
+	ON_UNLOAD_DENY_IF_PREFLIGHT_FAILS = 4,
+};
+enum on_leak {
+	ON_LEAK_ALERT = 0,
+	ON_LEAK_DRAIN = 1,
+	ON_LEAK_PANIC = 2,
+};
+
+/*
+ * A rule as the kernel programs match it. The pattern of names consists of elements, each of which
+ * takes one byte, with any bytes between some of them: bit i of a word stands for element i.
+ */
+#define DISARMD_RULES_MAX 64
+struct policy_rule {
+	__u64 accepts[256];			 /* by a byte: the elements that take it */
+	__u64 skips;				 /* the elements before which any bytes may be */
+	__u64 end;				 /* the bit behind the last element */
+	char srcversion[DISARMD_SRCVERSION_LEN]; /* padded with NULs; empty: of any */
+	__u32 on_unload;			 /* enum on_unload */
+	__u32 on_leak;				 /* enum on_leak */
+};
+DISARMD_ASSERT_SIZE(struct policy_rule, 8 * 258 + DISARMD_SRCVERSION_LEN + 8);
+
+/* Whether the rule's pattern takes the whole name, of DISARMD_MODULE_NAME_LEN bytes. */
+static inline __u32 takes_name(const struct policy_rule *rule, const char *name)
+{
+	__u64 at = 1;
+	__u32 i;
+
+	for (i = 0; i < DISARMD_MODULE_NAME_LEN - 1; i++) {
+		if (!name[i])
+			break;
+		at = (at & rule->accepts[name[i] & 0xff]) << 1 | (at & rule->skips);
+	}
+	return (at & rule->end) != 0;
+}
+
+/* A module by name and sources, in the map of what user space knows of modules. */
+struct module_key {
+	char name[DISARMD_MODULE_NAME_LEN]; /* both are padded with NULs */
+	char srcversion[DISARMD_SRCVERSION_LEN];
+};
+DISARMD_ASSERT_SIZE(struct module_key, 88);
+
+/* What is known of one. */
+enum module_fact {
+	FACT_LEAKED_BEFORE = 1,
+	FACT_PREFLIGHT_FAILS = 2,
+};
+
+/*
+ * One unload that an operator lets through whatever the rules say. Key in its map: the module's
+ * name, padded with NULs.
+ */
+struct permission {
+	__u64 until_ns; /* no longer than that */
+	__u32 uid;	/* whose word it is */
+	__u32 reserved;
+};
+DISARMD_ASSERT_SIZE(struct permission, 16);
+
+/* No module's name, as no file of one can have it: its unload is always denied while denying works.
+ */
+#define DISARMD_PROOF_NAME "disarmd/proof"
 
 /* Why a timer belongs to a module; more than one may hold. */
 enum timer_owner {
@@ -147,7 +221,9 @@ enum loss {
 	LOSS_TASK_MAP = 6, /* the begin of an unload or of an init could not be stored */
 	LOSS_DELETE = 7,   /* a delete could not be stored: causes can't be told */
 	LOSS_SYMBOLS = 8,  /* there was no room for a freed module's symbol table */
-	LOSS_MAX = 9,
+	LOSS_DECISION =
+		9, /* whether a module may be unloaded could not be decided: it was let through */
+	LOSS_MAX = 10,
 };
 
 struct memory_range {
@@ -271,7 +347,13 @@ struct unload_record {
 	__u32 pending_count; /* may exceed DISARMD_PENDING_MAX */
 	__u16 init_failed;   /* 1: freed because its init function failed */
 	__u16 deletes_whole; /* 1: no delete since begun_ns was missed */
-	__u64 taints;	     /* bits by number as in /proc/sys/kernel/tainted */
+	__u32 rule;	  /* the rule that took the module: one more than its index; 0: none did */
+	__u16 denied;	  /* enum on_unload, for its reason: it was not freed; 0: it was */
+	__u16 allowed;	  /* 1: as in struct module_task */
+	__u32 on_leak;	  /* enum on_leak, of that rule */
+	__u32 drain_left; /* timers that were pending when the drain ended */
+	__u64 drain_ns;	  /* how long the free was held so that they fire; 0: it was not */
+	__u64 taints;	  /* bits by number as in /proc/sys/kernel/tainted */
 	struct module_memory memory;
 	char comm[DISARMD_COMM_LEN];
 	char module[DISARMD_MODULE_NAME_LEN];
@@ -280,7 +362,7 @@ struct unload_record {
 	struct pending_timer pending[DISARMD_PENDING_MAX];
 	__u64 scratch[DISARMD_SCRATCH_WORDS]; /* the kernel programs' own */
 };
-DISARMD_ASSERT_SIZE(struct unload_record, 424 + sizeof(struct pending_timer) * DISARMD_PENDING_MAX +
+DISARMD_ASSERT_SIZE(struct unload_record, 448 + sizeof(struct pending_timer) * DISARMD_PENDING_MAX +
 						  8 * DISARMD_SCRATCH_WORDS);
 
 /*

@@ -215,6 +215,16 @@ inline Unload inconclusive_unload() {
     return unload;
 }
 
+inline Unload denied_unload() {
+    auto unload = leaking_unload();
+    unload.outcome = Outcome::denied;
+    unload.verdict = Verdict::inconclusive;
+    unload.policy.action = Action::denied;
+    unload.policy.rule = R"(c.toml:1: module = "m", on_unload = "deny-if-armed")";
+    unload.advice = "to let this one unload through: disarmd allow-once m";
+    return unload;
+}
+
 inline Unload not_unloaded() {
     Unload unload;
     unload.module = "m";

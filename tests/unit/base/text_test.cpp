@@ -3,6 +3,8 @@
 
 #include <ostream>
 
+#include <array>
+
 #include <gtest/gtest.h>
 
 namespace disarmd {
@@ -135,6 +137,14 @@ TEST(ColumnsText, lines_cells_up_and_leaves_the_last_as_it_is) {
                                                                                    "          \n");
     EXPECT_EQ(columns_text({}), "");
     EXPECT_EQ(columns_text({{"one"}, {}}), "one\n\n");
+}
+
+TEST(CopyText, keeps_a_nul_at_the_end_of_the_field) {
+    std::array<char, 4> field{};
+    copy_text(field, "ab");
+    EXPECT_STREQ(field.data(), "ab");
+    copy_text(field, "abcdef");
+    EXPECT_STREQ(field.data(), "abc");
 }
 
 } // namespace

@@ -161,7 +161,8 @@ TEST(DiagnosisJson, has_everything) {
         R"("method":"BTF tracepoint","loses":"tracking","attempts":[)"
         R"({"name":"hrtimer_cancel","method":"BTF tracepoint","outcome":"this kernel has none of that name"}]}],)"
         R"("layout_missing":[],"survey_complete":true,"losses":{"timer_map":0,"module_map":0,"unload_map":0,)"
-        R"("notify":0,"timer_read":0,"read":7,"task_map":0,"delete":0,"symbols":0},)"
+        R"("notify":0,"timer_read":0,"read":7,"task_map":0,"delete":0,"symbols":0,"decision":0},)"
+        R"("enforcement":null,"policy":[],)"
         R"x("degraded":["hrtimer_cancel is not watched (disarms of hrtimers)"],"impossible":""})x");
 }
 

@@ -333,5 +333,139 @@ TEST(LoadConfig, what_cant_be_read_is_an_error_and_not_the_defaults) {
     EXPECT_THAT(config.error().text(), HasSubstr(folder.path()));
 }
 
+TEST(ParsePolicy, has_no_rule_unless_told) {
+    const auto config = parse_config("[policy]\n", "c.toml");
+    ASSERT_TRUE(config) << config.error().text();
+    EXPECT_TRUE(config->policy.rules.empty());
+    EXPECT_EQ(config->policy.drain, std::chrono::milliseconds(1000));
+    EXPECT_FALSE(config->policy.panic_confirmed);
+}
+
+TEST(ParsePolicy, takes_every_key) {
+    const auto config = parse_config(R"([policy]
+drain_ms = 2000
+panic_confirmed = true
+
+[[policy.rule]]
+module = "vendor_*"
+srcversion = "0123ABC"
+on_unload = "deny-if-leaked-before"
+on_leak = "panic"
+
+[[policy.rule]]
+module = "*"
+)",
+                                     "c.toml");
+    ASSERT_TRUE(config) << config.error().text();
+    const auto& policy = config->policy;
+    EXPECT_EQ(policy.drain, std::chrono::milliseconds(2000));
+    EXPECT_TRUE(policy.panic_confirmed);
+    ASSERT_EQ(policy.rules.size(), 2U);
+    EXPECT_EQ(policy.rules[0].module, "vendor_*");
+    EXPECT_EQ(policy.rules[0].srcversion, "0123ABC");
+    EXPECT_EQ(policy.rules[0].on_unload, OnUnload::deny_if_leaked_before);
+    EXPECT_EQ(policy.rules[0].on_leak, OnLeak::panic);
+    EXPECT_EQ(policy.rules[0].where, "c.toml:5");
+    EXPECT_EQ(policy.rules[1].module, "*");
+    EXPECT_EQ(policy.rules[1].on_unload, OnUnload::allow);
+    EXPECT_EQ(policy.rules[1].on_leak, OnLeak::alert);
+    EXPECT_EQ(policy.rules[1].where, "c.toml:11");
+}
+
+struct BadPolicyCase {
+    const char* text;
+    const char* message;
+};
+void PrintTo(const BadPolicyCase& value, std::ostream* out) {
+    *out << value.text;
+}
+
+class BadPolicy : public testing::TestWithParam<BadPolicyCase> {};
+
+TEST_P(BadPolicy, is_refused_with_its_line) {
+    const auto config = parse_config(GetParam().text, "c.toml");
+    ASSERT_FALSE(config);
+    EXPECT_THAT(config.error().text(), HasSubstr(GetParam().message));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    values, BadPolicy,
+    testing::Values(
+        BadPolicyCase{"policy = 1\n", "c.toml:1: policy must be a table"},
+        BadPolicyCase{"[policy]\nrules = []\n", "c.toml:2: unknown key policy.rules"},
+        BadPolicyCase{"[policy]\ndrain_ms = 2001\n", "c.toml:2: policy.drain_ms must be"},
+        BadPolicyCase{"[policy]\ndrain_ms = 0\n", "c.toml:2: policy.drain_ms must be"},
+        BadPolicyCase{"[policy]\ndrain_ms = \"1\"\n", "c.toml:2: policy.drain_ms must be"},
+        BadPolicyCase{"[policy]\npanic_confirmed = 1\n", "c.toml:2: policy.panic_confirmed must be"},
+        BadPolicyCase{"[policy]\nrule = 1\n", "c.toml:2: policy.rule must be tables"},
+        BadPolicyCase{"[policy]\nrule = [1]\n", "c.toml:2: policy.rule must be tables"},
+        BadPolicyCase{"[policy.rule]\nmodule = \"m\"\n", "policy.rule must be tables"},
+        BadPolicyCase{"\n[[policy.rule]]\non_unload = \"deny\"\n", "c.toml:2: a rule lacks its module"},
+        BadPolicyCase{"[[policy.rule]]\nmodule = 1\n", "c.toml:2: module of a rule must be a string"},
+        BadPolicyCase{"[[policy.rule]]\nmodule = \"a/b\"\n", "c.toml:2: \"/\" does not occur"},
+        BadPolicyCase{"[[policy.rule]]\nmodule = \"m\"\non_unload = \"Deny\"\n",
+                      "c.toml:3: on_unload must be allow"},
+        BadPolicyCase{"[[policy.rule]]\nmodule = \"m\"\non_leak = \"deny\"\n",
+                      "c.toml:3: on_leak must be alert"},
+        BadPolicyCase{"[[policy.rule]]\nmodule = \"m\"\non_load = \"x\"\n",
+                      "c.toml:3: unknown key on_load of a rule"},
+        BadPolicyCase{"\n\n[[policy.rule]]\nmodule = \"m\"\non_leak = \"panic\"\n",
+                      "c.toml:3: on_leak = \"panic\" crashes this host on purpose"}));
+
+TEST(ParsePolicy, has_no_more_rules_than_the_kernel_programs_have_room_for) {
+    std::string text;
+    for (int i = 0; i < DISARMD_RULES_MAX; ++i)
+        text += "[[policy.rule]]\nmodule = \"m\"\n";
+    EXPECT_TRUE(parse_config(text, "c.toml"));
+    const auto config = parse_config(text + "[[policy.rule]]\nmodule = \"m\"\n", "c.toml");
+    ASSERT_FALSE(config);
+    EXPECT_THAT(config.error().text(), HasSubstr("c.toml:129: there are more than 64 rules"));
+}
+
+class DropIns : public testing::Test {
+protected:
+    test::TemporaryFolder folder_;
+    std::string main_ = folder_.file("disarmd.toml");
+
+    DropIns() { std::filesystem::create_directory(folder_.file("disarmd.d")); }
+    void drop_in(const std::string& name, const std::string& text) {
+        test::write_file(folder_.file("disarmd.d/" + name), text);
+    }
+};
+
+TEST_F(DropIns, are_read_after_the_file_in_the_order_of_their_names) {
+    test::write_file(main_,
+                     "[sinks]\nhold_ms = 1\njson_file = \"/a\"\n[[policy.rule]]\nmodule = \"first\"\n");
+    drop_in("20.toml", "[sinks]\nhold_ms = 3\n[[policy.rule]]\nmodule = \"third\"\n");
+    drop_in("10.toml", "[sinks]\nhold_ms = 2\n[[policy.rule]]\nmodule = \"second\"\n");
+    drop_in("30.toml~", "nonsense");
+    drop_in(".40.toml", "nonsense");
+    const auto config = load_config(main_);
+    ASSERT_TRUE(config) << config.error().text();
+    EXPECT_EQ(config->sinks.hold, std::chrono::milliseconds(3));
+    EXPECT_THAT(config->sinks.json_file, Optional(std::string("/a")));
+    ASSERT_EQ(config->policy.rules.size(), 3U);
+    EXPECT_EQ(config->policy.rules[0].module, "first");
+    EXPECT_EQ(config->policy.rules[1].module, "second");
+    EXPECT_EQ(config->policy.rules[2].module, "third");
+    EXPECT_THAT(config->files, testing::ElementsAre(main_, folder_.file("disarmd.d/10.toml"),
+                                                    folder_.file("disarmd.d/20.toml")));
+}
+
+TEST_F(DropIns, that_are_wrong_are_named) {
+    test::write_file(main_, "");
+    drop_in("a.toml", "\nx = 1\n");
+    const auto config = load_config(main_);
+    ASSERT_FALSE(config);
+    EXPECT_THAT(config.error().text(), HasSubstr("disarmd.d/a.toml:2: unknown key x"));
+}
+
+TEST_F(DropIns, may_confirm_what_another_file_wants) {
+    test::write_file(main_, "[[policy.rule]]\nmodule = \"m\"\non_leak = \"panic\"\n");
+    EXPECT_FALSE(load_config(main_));
+    drop_in("a.toml", "[policy]\npanic_confirmed = true\n");
+    EXPECT_TRUE(load_config(main_));
+}
+
 } // namespace
 } // namespace disarmd

@@ -272,8 +272,8 @@ TEST(ParseIncident, refuses_a_document_that_lacks_any_key) {
     for (const auto& place : places_of(json)) {
         const auto parent = place.parent_pointer();
         const auto text = place.to_string();
-        if (!json[parent].is_object() || text == "/disarmd" || text == "/action" ||
-            text.starts_with("/losses/") || text.ends_with("/rearmed_by"))
+        if (!json[parent].is_object() || text == "/disarmd" || text.starts_with("/losses/") ||
+            text.ends_with("/rearmed_by"))
             continue;
         auto lacking = json;
         lacking[parent].erase(place.back());
@@ -286,7 +286,7 @@ TEST(ParseIncident, refuses_a_value_of_another_type_in_any_place) {
     const std::vector<ordered_json> values{
         nullptr, true, 1, -1, 1.5, "a", ordered_json::array(), ordered_json::object()};
     for (const auto& place : places_of(json)) {
-        if (place.to_string() == "/disarmd" || place.to_string() == "/action")
+        if (place.to_string() == "/disarmd")
             continue;
         const auto& right = json[place];
         for (const auto& value : values) {
@@ -320,12 +320,11 @@ TEST(ParseIncident, takes_null_where_it_may_stand_and_nowhere_else) {
         if (parse_incident(to_line(nulled)))
             nullable.push_back(place.to_string());
     }
-    EXPECT_THAT(nullable,
-                testing::ElementsAre("/id", "/host/boot_id", "/disarmd", "/instance", "/instance/version",
-                                     "/instance/srcversion", "/instance/init_section",
-                                     "/instance/loaded_age_ms", "/pending/0/expires_in_ms",
-                                     "/pending/0/armed", "/pending/0/deleted", "/pending/0/deleted/api",
-                                     "/unload", "/unload/command", "/unload/duration_ms", "/action"));
+    EXPECT_THAT(nullable, testing::ElementsAre(
+                              "/id", "/host/boot_id", "/disarmd", "/instance", "/instance/version",
+                              "/instance/srcversion", "/instance/init_section", "/instance/loaded_age_ms",
+                              "/pending/0/expires_in_ms", "/pending/0/armed", "/pending/0/deleted",
+                              "/pending/0/deleted/api", "/unload", "/unload/command", "/unload/duration_ms"));
 }
 
 struct WrongCase {

@@ -39,7 +39,7 @@ TEST(JournalFields, of_a_leak_tell_all_that_a_search_may_want) {
                             "DISARMD_MODULE_VERSION=1.2",
                             "DISARMD_MODULE_SRCVERSION=0123456789ABCDEF01234567", "DISARMD_UNLOAD_PID=42",
                             "DISARMD_UNLOAD_COMM=rmmod", "DISARMD_UNLOAD_COMMAND=rmmod -v m",
-                            "DISARMD_PENDING=1", "DISARMD_CAUSE=rearmed-after-delete",
+                            "DISARMD_ACTION=none", "DISARMD_PENDING=1", "DISARMD_CAUSE=rearmed-after-delete",
                             "DISARMD_REARMED_BY=thread", "DISARMD_TIMER=timer m_cb [m]",
                             "DISARMD_ADVICE=stop what arms m_cb [m] again (m_poll+0x2c [m]) before the exit "
                             "function deletes it"));
@@ -52,9 +52,24 @@ TEST(JournalFields, of_what_may_be_a_leak_are_a_warning_with_its_reasons) {
                             "MESSAGE_ID=b4629d14721b4b0f81b7d23247ee1935", "PRIORITY=4",
                             "SYSLOG_IDENTIFIER=disarmd", "DISARMD_INCIDENT=0123456789ab",
                             "DISARMD_VERDICT=inconclusive", "DISARMD_OUTCOME=freed", "DISARMD_MODULE=m",
-                            "DISARMD_UNLOAD_PID=42", "DISARMD_UNLOAD_COMM=rmmod", "DISARMD_PENDING=0",
-                            "DISARMD_WHY_INCONCLUSIVE=tracking: events were lost",
+                            "DISARMD_UNLOAD_PID=42", "DISARMD_UNLOAD_COMM=rmmod", "DISARMD_ACTION=none",
+                            "DISARMD_PENDING=0", "DISARMD_WHY_INCONCLUSIVE=tracking: events were lost",
                             "DISARMD_WHY_INCONCLUSIVE=scan: a timer wheel could not be read"));
+}
+
+TEST(JournalFields, of_an_unload_that_was_denied_name_the_rule) {
+    const auto fields = fields_of(test::denied_unload());
+    EXPECT_THAT(fields, Contains("MESSAGE_ID=4a1a16f33b8e4bc79f1e724f6a556a60"));
+    EXPECT_THAT(fields, Contains("PRIORITY=4"));
+    EXPECT_THAT(fields, Contains("DISARMD_OUTCOME=denied"));
+    EXPECT_THAT(fields, Contains("DISARMD_ACTION=denied"));
+    EXPECT_THAT(fields, Contains(R"(DISARMD_RULE=c.toml:1: module = "m", on_unload = "deny-if-armed")"));
+}
+
+TEST(JournalFields, of_an_unload_that_was_let_through_once_have_an_id_of_their_own) {
+    auto unload = test::clean_unload();
+    unload.policy.allowed_once = true;
+    EXPECT_THAT(fields_of(unload), Contains("MESSAGE_ID=07b599967a214c04a90fc7b90efd4823"));
 }
 
 TEST(JournalFields, repeat_a_field_for_each_value_and_no_value) {

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+
+/*
+ * Holds a free whose module has left timers until they have fired: the module's memory is still
+ * there, and a callback that runs in it does no harm. Not where nothing would come of it.
+ */
+
+#include "judge.h"
+
+/* Looks at least that far apart, and so many at most. */
+#define DRAIN_STEP_NS 1000000 /* 1 ms */
+#define DRAIN_TURNS   2048
+/* Of loops within each other: the time ends them. */
+#define WAIT_TURNS 128
+
+__weak __noinline int wait_until(u64 until_ns)
+{
+	for (u32 i = 0; i < WAIT_TURNS; i++) {
+		if (bpf_ktime_get_ns() >= until_ns)
+			return 1;
+	}
+	return 0;
+}
+
+__weak __noinline int wait_longer(u64 until_ns)
+{
+	for (u32 i = 0; i < WAIT_TURNS; i++) {
+		if (wait_until(until_ns))
+			return 1;
+	}
+	return 0;
+}
+
+__weak __noinline int wait_long(u64 until_ns)
+{
+	for (u32 i = 0; i < WAIT_TURNS; i++) {
+		if (wait_longer(until_ns))
+			return 1;
+	}
+	return 0;
+}
+
+__weak __noinline int wait_longest(u64 until_ns)
+{
+	for (u32 i = 0; i < WAIT_TURNS; i++) {
+		if (wait_long(until_ns))
+			return 1;
+	}
+	return 0;
+}
+
+/*
+ * What a look has found to be left: whether the drain has ended, or else, after a wait, not yet.
+ * The look is taken by the caller, as programs may not be nested as deep as it takes.
+ */
+__weak __noinline int drain_ended(u64 id)
+{
+	struct unload_record *record = bpf_map_lookup_elem(&unloads, &id);
+	struct walk *walk;
+	bool whole;
+	u64 now, next;
+
+	if (!record)
+		return 1;
+	walk = (struct walk *)record->scratch;
+	record->drain_left = walk->found;
+	whole = walk->phase == WALK_DONE && !(walk->gaps & (SCAN_GAPS | PASSING_GAPS));
+	now = bpf_ktime_get_ns();
+	if (whole && !walk->found)
+		record->drain_ns = now - id;
+	if ((whole && walk->found == walk->hopeless) || now >= walk->until_ns)
+		return 1;
+	next = now + DRAIN_STEP_NS;
+	if (whole && walk->next_ns > next)
+		next = walk->next_ns;
+	if (next > walk->until_ns)
+		next = walk->until_ns;
+	wait_longest(next);
+	record->drain_ns = bpf_ktime_get_ns() - id;
+	return 0;
+}
+
+__weak __noinline int begin_drain_look(u64 id)
+{
+	struct unload_record *record = bpf_map_lookup_elem(&unloads, &id);
+
+	if (record)
+		begin_look((struct walk *)record->scratch, STAGE_FIRST);
+	return 0;
+}
+
+/* Behind the program that looks for what is pending, on the same event. */
+SEC("raw_tp/module_free")
+int drain_at_module_free(void *ctx)
+{
+	struct unload_record *record = record_of_task();
+	struct walk *walk;
+	u64 id;
+
+	if (!record || !record->pending_count)
+		return 0;
+	walk = (struct walk *)record->scratch;
+	if (!to_be_drained(walk, record))
+		return 0;
+	id = record->id;
+	walk->purpose = FOR_DRAIN;
+	walk->until_ns = bpf_ktime_get_ns() + drain_limit_ns;
+	for (u32 i = 0; i < DRAIN_TURNS; i++) {
+		begin_drain_look(id);
+		advance_most(id);
+		if (drain_ended(id))
+			break;
+	}
+	complete(record);
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/commands.h"
+#include "probe/pins.h"
+
+namespace disarmd {
+
+ExitCode release(const ReleaseOptions&) {
+    const auto released = release_pins();
+    if (!released)
+        return complain(released.error(), ExitCode::impossible);
+    return print_result(*released ? "nothing of disarmd is kept in the kernel any more\n"
+                                  : "nothing of disarmd was kept in the kernel\n",
+                        ExitCode::clean);
+}
+
+} // namespace disarmd
