@@ -257,6 +257,8 @@ std::string Page::timer(const PendingTimer& timer, std::size_t number) const {
         constexpr std::size_t indent = 6;
         return fmt::format("    {}\n", wrapped(text, indent, page_width));
     };
+    const std::string_view before =
+        incident_.unload.outcome == Outcome::denied ? "before that" : "before the free";
     auto text = title(fmt::format("#{} {} {}", number, name_of(timer.kind), printable(timer.symbol)));
     const auto cause = name_of(timer.cause);
     if (incident_.unload.outcome != Outcome::denied) {
@@ -269,12 +271,12 @@ std::string Page::timer(const PendingTimer& timer, std::size_t number) const {
         line(fmt::format("timer {}, callback {}", address_text(timer.timer), address_text(timer.callback)));
     if (timer.armed) {
         const auto& arm = *timer.armed;
-        text += line(fmt::format("armed {} before the free by {} on CPU {}, from {} context{}",
-                                 duration_text(arm.age), task_text(arm.comm, arm.pid), arm.cpu,
-                                 name_of(arm.context), arm.stack.empty() ? "" : ":"));
+        text += line(fmt::format("armed {} {} by {} on CPU {}, from {} context{}", duration_text(arm.age),
+                                 before, task_text(arm.comm, arm.pid), arm.cpu, name_of(arm.context),
+                                 arm.stack.empty() ? "" : ":"));
         if (arm.stack_age)
-            text += line(
-                fmt::format("(the stack is of an arm {} before the free)", duration_text(*arm.stack_age)));
+            text +=
+                line(fmt::format("(the stack is of an arm {} {})", duration_text(*arm.stack_age), before));
         text += stack(arm.stack);
     } else {
         text += line("armed before disarmd watched");
@@ -282,11 +284,11 @@ std::string Page::timer(const PendingTimer& timer, std::size_t number) const {
     if (timer.deleted) {
         const auto& deleted = *timer.deleted;
         if (deleted.api.empty())
-            return text + line(fmt::format("deleted {} before the free", duration_text(deleted.age)));
+            return text + line(fmt::format("deleted {} {}", duration_text(deleted.age), before));
         const auto found = deleted.found == DeleteFound::unknown
                                ? std::string()
                                : fmt::format(", which found it {}", name_of(deleted.found));
-        text += line(fmt::format("deleted {} before the free by {} with {}(){}{}", duration_text(deleted.age),
+        text += line(fmt::format("deleted {} {} by {} with {}(){}{}", duration_text(deleted.age), before,
                                  task_text(deleted.comm, deleted.pid), printable(deleted.api), found,
                                  deleted.stack.empty() ? "" : ":"));
         text += stack(deleted.stack);

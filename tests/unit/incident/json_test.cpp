@@ -310,5 +310,18 @@ TEST(InventoryJson, keeps_the_order_of_modules_and_timers) {
     EXPECT_EQ(json["modules"][1]["module"], "c");
 }
 
+TEST(IncidentJson, of_what_a_rule_took_tells_the_rule) {
+    auto unload = test::leaking_unload();
+    unload.policy = {Action::drained, "c.toml:1: x", false, std::chrono::milliseconds(280), 0};
+    const auto drained = to_json(test::incident_of(unload));
+    EXPECT_EQ(drained["action"], "drained");
+    EXPECT_EQ(drained["policy"].dump(),
+              R"({"rule":"c.toml:1: x","allowed_once":false,"drain_ms":280.0,"drain_left":0})");
+    const auto denied = to_json(test::incident_of(test::denied_unload()));
+    EXPECT_EQ(denied["outcome"], "denied");
+    EXPECT_EQ(denied["action"], "denied");
+    EXPECT_EQ(denied["policy"]["drain_ms"], nullptr);
+}
+
 } // namespace
 } // namespace disarmd

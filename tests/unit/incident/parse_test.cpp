@@ -35,8 +35,11 @@ void expect_the_same(const Incident& incident) {
 
 TEST(ParseIncident, gives_back_every_incident_that_a_document_was_made_of) {
     for (const auto& unload : {test::clean_unload(), test::leaking_unload(), test::inconclusive_unload(),
-                               test::not_unloaded(), test::detailed_unload()})
+                               test::not_unloaded(), test::detailed_unload(), test::denied_unload()})
         expect_the_same(test::incident_of(unload));
+    auto drained = test::leaking_unload();
+    drained.policy = {Action::panic, "c.toml:1: x", true, std::chrono::milliseconds(280), 2};
+    expect_the_same(test::incident_of(drained));
     auto unload = test::detailed_unload();
     unload.outcome = Outcome::init_failed;
     unload.duration.reset();

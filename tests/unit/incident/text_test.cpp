@@ -558,5 +558,44 @@ TEST(OrphanTable, tells_the_addresses_and_since_when) {
               "kthread_delayed_work  unknown   0x0000000000000010  0x0000000000000020  unknown\n");
 }
 
+TEST(Page, of_a_denied_unload_tells_the_rule_and_what_to_do) {
+    EXPECT_EQ(page_of(test::denied_unload()), R"(DENIED: module m may not be unloaded: 1 timer armed
+
+  module     m
+  unload     asked for by rmmod (pid 42)
+  rule       c.toml:1: module = "m", on_unload = "deny-if-armed"
+  at         2026-11-23T18:41:48.123Z on web1, Linux 6.12.0-1-amd64
+  incident   0123456789ab
+
+  #1 timer m_cb [m]
+    fires in 1.2 s; owned by callback, object
+    timer 0xffffffffc0a03040, callback 0xffffffffc0a01000
+    armed 2.0 s before that by insmod (pid 321) on CPU 3, from task context
+
+  what to do
+    to let this one unload through: disarmd allow-once m
+)");
+}
+
+TEST(Log, of_a_denied_unload_says_no_word_of_freed_memory) {
+    const auto lines = log_of(test::denied_unload());
+    EXPECT_EQ(lines[0],
+              "DENIED: module m may not be unloaded: 1 timer armed; asked for by rmmod (pid 42); rule "
+              "c.toml:1: module = \"m\", on_unload = \"deny-if-armed\"; incident 0123456789ab; what to "
+              "do: to let this one unload through: disarmd allow-once m");
+    EXPECT_THAT(lines, testing::Each(Not(HasSubstr("freed"))));
+}
+
+TEST(Log, of_a_drain_says_how_long_and_what_was_left) {
+    auto unload = test::leaking_unload();
+    unload.policy = {Action::drained, "c.toml:1: x", false, 280ms, 0};
+    EXPECT_THAT(log_of(unload)[0], HasSubstr("; held for 280.0 ms, until nothing was pending;"));
+    EXPECT_THAT(log_of(unload)[0], Not(HasSubstr("fires in")));
+    unload.policy = {Action::none, "c.toml:1: x", false, 1s, 2};
+    EXPECT_THAT(log_of(unload)[0], HasSubstr("; held for 1.0 s, and 2 timers still pending; it fires in"));
+    unload.policy = {Action::panic, "c.toml:1: x", false, {}, 1};
+    EXPECT_THAT(log_of(unload)[0], HasSubstr("; a panic follows, as the rule says"));
+}
+
 } // namespace
 } // namespace disarmd

@@ -500,5 +500,27 @@ TEST_F(LedgerTest, cant_be_set_aside_into_a_file) {
     EXPECT_EQ(target.error().code(), ENOTDIR);
 }
 
+TEST_F(LedgerTest, knows_which_builds_of_modules_left_timers) {
+    auto ledger = writable();
+    auto clean = test::clean_unload();
+    clean.module = "clean";
+    auto inconclusive = test::inconclusive_unload();
+    inconclusive.module = "unknown";
+    auto denied = test::denied_unload();
+    denied.module = "denied";
+    auto nameless = test::leaking_unload();
+    nameless.module = "no_srcversion";
+    nameless.identity.srcversion.clear();
+    std::uint64_t number = 0;
+    for (const auto& unload :
+         {clean, inconclusive, denied, nameless, test::detailed_unload(), test::detailed_unload()})
+        ASSERT_TRUE(ledger.add(incident_number(number++, unload)));
+    ASSERT_TRUE(ledger.commit());
+    const auto leaked = readable().leaked();
+    ASSERT_TRUE(leaked) << leaked.error().text();
+    EXPECT_THAT(*leaked,
+                ElementsAre(ModuleBuild("m", "0123456789ABCDEF01234567"), ModuleBuild("no_srcversion", "")));
+}
+
 } // namespace
 } // namespace disarmd

@@ -867,5 +867,82 @@ TEST(Judge, reads_no_further_than_a_stack_reaches) {
     EXPECT_EQ(judged(pending).armed->stack.size(), std::size_t{DISARMD_STACK_DEPTH});
 }
 
+Coverage with_rules() {
+    auto coverage = test::whole_coverage();
+    coverage.rules = {"c.toml:1: first", "c.toml:9: second"};
+    return coverage;
+}
+
+TEST(JudgePolicy, is_nothing_where_no_rule_takes_the_module) {
+    const auto unload = judge(test::leak_in_kernel(), with_rules(), symbols);
+    EXPECT_EQ(unload.policy.action, Action::none);
+    EXPECT_EQ(unload.policy.rule, "");
+    EXPECT_FALSE(unload.policy.drain);
+}
+
+TEST(JudgePolicy, of_a_denied_unload_gives_no_verdict_and_no_cause) {
+    auto record = test::leak_in_kernel();
+    record.rule = 2;
+    record.denied = abi::ON_UNLOAD_DENY_IF_ARMED;
+    const auto unload = judge(record, with_rules(), symbols);
+    EXPECT_EQ(unload.outcome, Outcome::denied);
+    EXPECT_EQ(unload.verdict, Verdict::inconclusive);
+    EXPECT_THAT(unload.why_inconclusive, IsEmpty());
+    EXPECT_EQ(unload.policy.action, Action::denied);
+    EXPECT_EQ(unload.policy.rule, "c.toml:9: second");
+    ASSERT_EQ(unload.pending.size(), 1U);
+    EXPECT_EQ(unload.pending[0].cause, Cause::unknown);
+    EXPECT_THAT(unload.advice, HasSubstr("disarmd allow-once m"));
+    EXPECT_TRUE(is_notable(unload));
+}
+
+TEST(JudgePolicy, of_a_drain_tells_how_long_it_was_and_what_was_left) {
+    auto record = test::leak_in_kernel();
+    record.rule = 1;
+    record.on_leak = abi::ON_LEAK_DRAIN;
+    record.drain_ns = 1'500'000;
+    const auto drained = judge(record, with_rules(), symbols);
+    EXPECT_EQ(drained.verdict, Verdict::leak);
+    EXPECT_EQ(drained.policy.action, Action::drained);
+    EXPECT_EQ(drained.policy.drain, std::chrono::nanoseconds(1'500'000));
+    record.drain_left = 1;
+    const auto left = judge(record, with_rules(), symbols);
+    EXPECT_EQ(left.policy.action, Action::none);
+    EXPECT_EQ(left.policy.drain_left, 1U);
+}
+
+TEST(JudgePolicy, panics_at_what_could_not_be_drained_alone) {
+    auto record = test::leak_in_kernel();
+    record.rule = 1;
+    record.on_leak = abi::ON_LEAK_PANIC;
+    EXPECT_EQ(judge(record, with_rules(), symbols).policy.action, Action::panic);
+    record.drain_ns = 1;
+    EXPECT_EQ(judge(record, with_rules(), symbols).policy.action, Action::drained);
+    record.drain_left = 1;
+    EXPECT_EQ(judge(record, with_rules(), symbols).policy.action, Action::panic);
+    auto clean = test::unload_in_kernel();
+    clean.rule = 1;
+    clean.on_leak = abi::ON_LEAK_PANIC;
+    EXPECT_EQ(judge(clean, with_rules(), symbols).policy.action, Action::none);
+}
+
+TEST(JudgePolicy, of_what_an_operator_let_through_is_notable_though_it_is_clean) {
+    auto record = test::unload_in_kernel();
+    record.rule = 1;
+    record.allowed = 1;
+    const auto unload = judge(record, with_rules(), symbols);
+    EXPECT_EQ(unload.verdict, Verdict::clean);
+    EXPECT_TRUE(unload.policy.allowed_once);
+    EXPECT_TRUE(is_notable(unload));
+    record.allowed = 0;
+    EXPECT_FALSE(is_notable(judge(record, with_rules(), symbols)));
+}
+
+TEST(JudgePolicy, does_not_take_a_rule_that_is_gone_for_another) {
+    auto record = test::leak_in_kernel();
+    record.rule = 3;
+    EXPECT_EQ(judge(record, with_rules(), symbols).policy.rule, "a rule that is no longer there");
+}
+
 } // namespace
 } // namespace disarmd
