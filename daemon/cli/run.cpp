@@ -226,10 +226,10 @@ void Service::pin() const {
 }
 
 Result<void> Service::enforce() {
-    std::vector<std::string> names;
+    std::vector<Coverage::Rule> names;
     names.reserve(config_.policy.rules.size());
     for (const auto& rule : config_.policy.rules)
-        names.push_back(rule_text(rule));
+        names.push_back({rule_text(rule), rule.on_unload == OnUnload::deny});
     known_.look(config_);
     learn();
     probe_.name_rules(std::move(names));

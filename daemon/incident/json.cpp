@@ -114,6 +114,7 @@ Json list_of(const std::vector<Timer>& timers) {
 Json to_json(const PolicyApplied& policy) {
     return {{"rule", policy.rule},
             {"allowed_once", policy.allowed_once},
+            {"bypassed", policy.bypassed},
             {"drain_ms", milliseconds(policy.drain)},
             {"drain_left", policy.drain_left}};
 }

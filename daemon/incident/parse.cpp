@@ -222,6 +222,7 @@ void take_unload(const Document& json, Unload& unload) {
 void take_policy(const Document& json, PolicyApplied& policy) {
     policy.rule = own_text(json.at("rule"));
     policy.allowed_once = json.at("allowed_once").get<bool>();
+    policy.bypassed = json.at("bypassed").get<bool>();
     policy.drain = known_duration_of(json.at("drain_ms"));
     policy.drain_left = number_of<std::uint32_t>(json.at("drain_left"));
 }

@@ -74,6 +74,8 @@ std::string headline(const Unload& unload) {
                                : fmt::format(": {} armed", count_text(unload.pending_count, "timer")));
     if (unload.verdict == Verdict::clean && unload.policy.allowed_once)
         return fmt::format("module {} was freed with no timer pending, let through against a rule", module);
+    if (unload.verdict == Verdict::clean && unload.policy.bypassed)
+        return fmt::format("module {} was freed with no timer pending, past a rule that denies it", module);
     if (unload.outcome == Outcome::not_unloaded)
         return fmt::format("module {} was not unloaded: no verdict", module);
     switch (unload.verdict) {
@@ -216,6 +218,8 @@ std::string Page::facts(const Incident& incident) {
     text += fact(unload.outcome == Outcome::denied ? "unload" : "freed", by_whom(unload));
     if (!unload.policy.rule.empty())
         text += fact("rule", unload.policy.rule);
+    if (unload.policy.bypassed)
+        text += fact("bypass", "the rule denies that, and was not asked: the name could not be read in time");
     if (unload.policy.allowed_once)
         text += fact("override", "disarmd allow-once had let this one through");
     if (const auto drain = drain_text(unload.policy); !drain.empty())
@@ -367,7 +371,8 @@ std::string log_headline(const Incident& incident) {
     if (unload.verdict == Verdict::leak)
         line += fmt::format(" ({})", causes_text(unload));
     line += "; " + by_whom(unload);
-    if (!unload.policy.rule.empty() && (unload.outcome == Outcome::denied || unload.policy.allowed_once))
+    if (!unload.policy.rule.empty() &&
+        (unload.outcome == Outcome::denied || unload.policy.allowed_once || unload.policy.bypassed))
         line += fmt::format("; rule {}", unload.policy.rule);
     if (const auto drain = drain_text(unload.policy); !drain.empty())
         line += "; " + drain;

@@ -146,7 +146,7 @@ struct Probe::State {
     // But modules'; the programs' own frames are in most stacks. Being read, maybe.
     std::shared_future<std::map<Part, SymbolTable>> symbols;
     std::deque<std::pair<std::uint32_t, Task>> unloaders; // by pid, oldest first
-    std::vector<std::string> rules;                       // of the policy, in words
+    std::vector<Coverage::Rule> rules;                    // of the policy
     std::vector<HookChoice> choices;
     std::vector<Hook> hooks;                 // of the choices, in their order
     std::deque<MissedRuns> missed_runs;      // oldest first
@@ -680,7 +680,7 @@ PolicyPorts Probe::policy_ports() const {
     return ports;
 }
 
-void Probe::name_rules(std::vector<std::string> rules) {
+void Probe::name_rules(std::vector<Coverage::Rule> rules) {
     state_->rules = std::move(rules);
 }
 

@@ -76,8 +76,8 @@ public:
 
     // For an Enforcer, which must not outlive this object; if the settings said that there is one.
     [[nodiscard]] PolicyPorts policy_ports() const;
-    // In words, as records tell which one took a module.
-    void name_rules(std::vector<std::string> rules);
+    // As records are to tell which one took a module.
+    void name_rules(std::vector<Coverage::Rule> rules);
     // Of all programs that are attached.
     [[nodiscard]] std::vector<bpf_link*> links() const;
 

@@ -204,9 +204,12 @@ PolicyApplied policy_of(const abi::unload_record& record, const Coverage& covera
     PolicyApplied policy;
     if (record.rule == 0)
         return policy;
-    policy.rule = record.rule <= coverage.rules.size() ? coverage.rules[record.rule - 1]
-                                                       : std::string("a rule that is no longer there");
+    const auto rule = record.rule <= coverage.rules.size()
+                          ? coverage.rules[record.rule - 1]
+                          : Coverage::Rule{"a rule that is no longer there", false};
+    policy.rule = rule.text;
     policy.allowed_once = record.allowed != 0;
+    policy.bypassed = rule.denies && record.denied == 0 && record.allowed == 0 && record.init_failed == 0;
     policy.drain_left = record.drain_left;
     if (record.drain_ns != 0)
         policy.drain = std::chrono::nanoseconds(record.drain_ns);

@@ -26,7 +26,11 @@ struct Coverage {
     std::chrono::nanoseconds tick{0}; // a jiffy; 0: not known
     bool has_timer_shutdown_sync = false;
     std::set<std::string> deleting_functions; // that a module may call
-    std::vector<std::string> rules;           // of the policy, in words, in their order
+    struct Rule {
+        std::string text;    // in words
+        bool denies = false; // whatever the module is like
+    };
+    std::vector<Rule> rules;                  // of the policy, in their order
     std::uint64_t modules_floor = UINT64_MAX; // the core kernel's code lies below it
 };
 

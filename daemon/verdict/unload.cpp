@@ -148,7 +148,7 @@ std::string_view name_of(DeleteFound found) {
 }
 
 bool is_notable(const Unload& unload) {
-    return unload.verdict != Verdict::clean || unload.policy.allowed_once;
+    return unload.verdict != Verdict::clean || unload.policy.allowed_once || unload.policy.bypassed;
 }
 
 } // namespace disarmd

@@ -121,6 +121,9 @@ struct PolicyApplied {
     std::string rule; // the one that took the module, in words, with where it stands; empty: none did
     // An operator had let this one unload through, against the rule.
     bool allowed_once = false;
+    // The rule denies every unload, and this one was not asked about: the module's name was not to be read,
+    // or was changed under the reader.
+    bool bypassed = false;
     // How long the free was held so that what was left fires; and how many timers had not by then.
     std::optional<std::chrono::nanoseconds> drain;
     std::size_t drain_left = 0;

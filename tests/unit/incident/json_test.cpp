@@ -312,11 +312,12 @@ TEST(InventoryJson, keeps_the_order_of_modules_and_timers) {
 
 TEST(IncidentJson, of_what_a_rule_took_tells_the_rule) {
     auto unload = test::leaking_unload();
-    unload.policy = {Action::drained, "c.toml:1: x", false, std::chrono::milliseconds(280), 0};
+    unload.policy = {Action::drained, "c.toml:1: x", false, false, std::chrono::milliseconds(280), 0};
     const auto drained = to_json(test::incident_of(unload));
     EXPECT_EQ(drained["action"], "drained");
-    EXPECT_EQ(drained["policy"].dump(),
-              R"({"rule":"c.toml:1: x","allowed_once":false,"drain_ms":280.0,"drain_left":0})");
+    EXPECT_EQ(
+        drained["policy"].dump(),
+        R"({"rule":"c.toml:1: x","allowed_once":false,"bypassed":false,"drain_ms":280.0,"drain_left":0})");
     const auto denied = to_json(test::incident_of(test::denied_unload()));
     EXPECT_EQ(denied["outcome"], "denied");
     EXPECT_EQ(denied["action"], "denied");

@@ -38,7 +38,7 @@ TEST(ParseIncident, gives_back_every_incident_that_a_document_was_made_of) {
                                test::not_unloaded(), test::detailed_unload(), test::denied_unload()})
         expect_the_same(test::incident_of(unload));
     auto drained = test::leaking_unload();
-    drained.policy = {Action::panic, "c.toml:1: x", true, std::chrono::milliseconds(280), 2};
+    drained.policy = {Action::panic, "c.toml:1: x", true, true, std::chrono::milliseconds(280), 2};
     expect_the_same(test::incident_of(drained));
     auto unload = test::detailed_unload();
     unload.outcome = Outcome::init_failed;

@@ -588,12 +588,12 @@ TEST(Log, of_a_denied_unload_says_no_word_of_freed_memory) {
 
 TEST(Log, of_a_drain_says_how_long_and_what_was_left) {
     auto unload = test::leaking_unload();
-    unload.policy = {Action::drained, "c.toml:1: x", false, 280ms, 0};
+    unload.policy = {Action::drained, "c.toml:1: x", false, false, 280ms, 0};
     EXPECT_THAT(log_of(unload)[0], HasSubstr("; held for 280.0 ms, until nothing was pending;"));
     EXPECT_THAT(log_of(unload)[0], Not(HasSubstr("fires in")));
-    unload.policy = {Action::none, "c.toml:1: x", false, 1s, 2};
+    unload.policy = {Action::none, "c.toml:1: x", false, false, 1s, 2};
     EXPECT_THAT(log_of(unload)[0], HasSubstr("; held for 1.0 s, and 2 timers still pending; it fires in"));
-    unload.policy = {Action::panic, "c.toml:1: x", false, {}, 1};
+    unload.policy = {Action::panic, "c.toml:1: x", false, false, {}, 1};
     EXPECT_THAT(log_of(unload)[0], HasSubstr("; a panic follows, as the rule says"));
 }
 

@@ -869,7 +869,7 @@ TEST(Judge, reads_no_further_than_a_stack_reaches) {
 
 Coverage with_rules() {
     auto coverage = test::whole_coverage();
-    coverage.rules = {"c.toml:1: first", "c.toml:9: second"};
+    coverage.rules = {{"c.toml:1: first", false}, {"c.toml:9: second", true}};
     return coverage;
 }
 
@@ -936,6 +936,19 @@ TEST(JudgePolicy, of_what_an_operator_let_through_is_notable_though_it_is_clean)
     EXPECT_TRUE(is_notable(unload));
     record.allowed = 0;
     EXPECT_FALSE(is_notable(judge(record, with_rules(), symbols)));
+}
+
+TEST(JudgePolicy, tells_of_an_unload_that_got_past_a_rule_that_denies_it) {
+    auto record = test::unload_in_kernel();
+    record.rule = 2;
+    const auto unload = judge(record, with_rules(), symbols);
+    EXPECT_TRUE(unload.policy.bypassed);
+    EXPECT_TRUE(is_notable(unload));
+    record.allowed = 1;
+    EXPECT_FALSE(judge(record, with_rules(), symbols).policy.bypassed);
+    record.allowed = 0;
+    record.init_failed = 1;
+    EXPECT_FALSE(judge(record, with_rules(), symbols).policy.bypassed);
 }
 
 TEST(JudgePolicy, does_not_take_a_rule_that_is_gone_for_another) {
