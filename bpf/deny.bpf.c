@@ -125,10 +125,8 @@ static __always_inline u64 decide(struct module_key *question, u64 mod, u32 numb
 		return 0;
 	}
 	if (use_permission(question->name)) {
-		if (doing) {
+		if (doing)
 			doing->allowed = 1;
-			doing->rule = number;
-		}
 		forget_record(record);
 		return 0;
 	}
@@ -151,7 +149,7 @@ static __noinline int read_name(struct module_key *question, u64 name_at)
 	long length = bpf_probe_read_user_str(question->name, sizeof(question->name),
 					      (const void *)name_at);
 
-	/* Copied by words, until 5.10 with what is behind its end. */
+	/* It is a key, and compared whole: nothing may be behind its end. */
 	for (u32 i = 0; i < sizeof(question->name); i++) {
 		if (i >= length)
 			question->name[i] = 0;

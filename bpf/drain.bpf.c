@@ -63,8 +63,9 @@ __weak __noinline int drain_ended(u64 id)
 	if (!record)
 		return 1;
 	walk = (struct walk *)record->scratch;
-	record->drain_left = walk->found;
 	whole = walk->phase == WALK_DONE && !(walk->gaps & (SCAN_GAPS | PASSING_GAPS));
+	/* That a look which is not whole found nothing says nothing. */
+	record->drain_left = whole || walk->found ? walk->found : record->pending_count;
 	now = bpf_ktime_get_ns();
 	if (whole && !walk->found)
 		record->drain_ns = now - id;

@@ -4,7 +4,6 @@
 #include <bpf/bpf.h>
 #include <disarmd/abi.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/unique_fd.h"
@@ -32,7 +31,6 @@ ExitCode allow_once(const AllowOnceOptions& options) {
     abi::permission permission{};
     permission.until_ns =
         monotonic_ns() + static_cast<std::uint64_t>(std::chrono::nanoseconds(permitted_for).count());
-    permission.uid = ::getuid();
     if (bpf_map_update_elem(permissions.get(), &key.name, &permission, BPF_ANY) != 0)
         return complain(Error::from_errno("permitting it"), ExitCode::impossible);
     return print_result(fmt::format("module {} may be unloaded once, within {} minutes\n", options.module,

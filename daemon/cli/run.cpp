@@ -240,7 +240,6 @@ Result<void> Service::enforce() {
         return fail(modules.error());
     for (const auto& module : *modules)
         examine(text_of(module.instance.name));
-    pin();
     tell_policy();
     return {};
 }
@@ -255,6 +254,7 @@ void Service::reload() {
     config_.policy = std::move(config->policy);
     if (auto enforced = enforce(); !enforced)
         return give_up(enforced.error());
+    pin();
     spdlog::info("the policy is reloaded; other settings count from the next start on");
 }
 
@@ -284,6 +284,8 @@ ExitCode Service::watch() {
         return complain(
             {ENOTSUP, fmt::format("--require-enforcement: {}", fmt::join(enforcer_.not_effective(), "; "))},
             ExitCode::impossible);
+    // Only now do an earlier daemon's programs go.
+    pin();
     const auto modules = probe_.modules();
     const auto timers = probe_.armed_timers();
     if (!modules || !timers)

@@ -65,7 +65,7 @@ struct module_task {
 	__u16 freed;   /* the program that sees a module being freed has run */
 	__u16 asked;   /* whether the module may be unloaded has been decided */
 	__u16 allowed; /* a rule would have denied it, and an operator had said otherwise, once */
-	__u32 rule;    /* that rule: one more than its index */
+	__u32 reserved;
 };
 DISARMD_ASSERT_SIZE(struct module_task, 32);
 
@@ -131,10 +131,8 @@ enum module_fact {
  */
 struct permission {
 	__u64 until_ns; /* no longer than that */
-	__u32 uid;	/* whose word it is */
-	__u32 reserved;
 };
-DISARMD_ASSERT_SIZE(struct permission, 16);
+DISARMD_ASSERT_SIZE(struct permission, 8);
 
 /* No module's name, as no file of one can have it: its unload is always denied while denying works.
  */

@@ -15,19 +15,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-class Command : public testing::TestWithParam<std::string> {
-protected:
-    // Results by name, each expected once.
-    static const Json& find(const GuestResult& guest, const std::string& name) {
-        static const Json none;
-        const auto found =
-            std::ranges::find_if(guest.results, [&](const Json& result) { return result["name"] == name; });
-        if (found != guest.results.end())
-            return *found;
-        ADD_FAILURE() << "no result " << name << " in\n" << guest.console;
-        return none;
-    }
-};
+class Command : public testing::TestWithParam<std::string> {};
 
 // What must be seen on each.
 class EveryKernel : public Command {};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "guest.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
@@ -79,6 +80,17 @@ GuestResult run_guest(const GuestOptions& options, const std::string& commands) 
         result.results.push_back(std::move(json));
     }
     return result;
+}
+
+const nlohmann::json& find(const GuestResult& guest, const std::string& name) {
+    static const nlohmann::json none;
+    const auto found = std::ranges::find_if(guest.results, [&](const nlohmann::json& result) {
+        return result.is_object() && result.value("name", "") == name;
+    });
+    if (found != guest.results.end())
+        return *found;
+    ADD_FAILURE() << "no result " << name << " in\n" << guest.console;
+    return none;
 }
 
 std::vector<std::string> test_kernels() {

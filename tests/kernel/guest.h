@@ -30,6 +30,9 @@ struct GuestResult {
 // result is not JSON.
 GuestResult run_guest(const GuestOptions& options, const std::string& commands);
 
+// The result {"name": ...} of that name; fails the current test if there is none.
+const nlohmann::json& find(const GuestResult& guest, const std::string& name);
+
 // The kernels that scenarios run on: $DISARMD_TEST_KERNELS, by spaces, or every
 // one that disarmd supports.
 std::vector<std::string> test_kernels();

@@ -23,18 +23,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-// Results by name, each expected once.
-const Json& find(const GuestResult& guest, const std::string& name) {
-    static const Json none;
-    const auto found = std::ranges::find_if(guest.results, [&](const Json& result) {
-        return result.is_object() && result.value("name", "") == name;
-    });
-    if (found != guest.results.end())
-        return *found;
-    ADD_FAILURE() << "no result " << name << " in\n" << guest.console;
-    return none;
-}
-
 void expect_done(const GuestResult& guest, std::initializer_list<const char*> names) {
     for (const auto* name : names)
         EXPECT_EQ(find(guest, name)["exit"], 0) << name << "\n" << guest.console;

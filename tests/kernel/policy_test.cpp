@@ -15,17 +15,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-const Json& find(const GuestResult& guest, const std::string& name) {
-    static const Json none;
-    const auto found = std::ranges::find_if(guest.results, [&](const Json& result) {
-        return result.is_object() && result.value("name", "") == name;
-    });
-    if (found != guest.results.end())
-        return *found;
-    ADD_FAILURE() << "no result " << name << " in\n" << guest.console;
-    return none;
-}
-
 // What the service had to say of unloads, in their order.
 std::vector<Json> unloads_in(const GuestResult& guest) {
     std::vector<Json> unloads;
@@ -117,8 +106,6 @@ on_unload = "deny"'
         await lines 2
         sed 's/^/{"as":"later","unload":/; s/$/}/' /tmp/unloads >/dev/results
 
-        # A timer that the module disarms by itself, and then nothing is armed.
-        insmod /modules/zoo_timer_static.ko end=never 2>/dev/null
         kill -TERM $service
         wait $service
         report release disarmd release
