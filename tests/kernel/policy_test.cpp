@@ -354,8 +354,7 @@ TEST_P(Drain, holds_a_module_until_what_it_left_has_fired) {
     find(guest, "alive");
     const auto unloads = unloads_in(guest);
     ASSERT_EQ(unloads.size(), 6 * std::size(delays)) << guest.console;
-    constexpr int most_let_go = 3;
-    int let_go = 0;
+    std::size_t let_go = 0;
     for (std::size_t i = 0; i < unloads.size(); ++i) {
         const auto& unload = unloads[i];
         const int delay = delays[i % std::size(delays)];
@@ -364,10 +363,10 @@ TEST_P(Drain, holds_a_module_until_what_it_left_has_fired) {
             continue;
         EXPECT_EQ(unload["verdict"], "leak") << unload;
         EXPECT_NE(unload["policy"]["rule"].get<std::string>().find("drain"), std::string::npos) << unload;
-        // A CPU that has handed its softirqs to a thread keeps that from running: it is let go at once, and
-        // the thread comes before the grace period's end.
+        // A CPU that has handed its softirqs to a thread, which it does when it is slow, keeps that from
+        // running: it is let go at once, and the thread comes before the grace period's end.
         if (unload["action"] == "none") {
-            EXPECT_LE(++let_go, most_let_go) << guest.console;
+            ++let_go;
             EXPECT_EQ(unload["policy"]["drain_left"], 1) << unload;
             EXPECT_LT(unload["policy"]["drain_ms"], delay + 200) << unload;
             continue;
@@ -376,6 +375,7 @@ TEST_P(Drain, holds_a_module_until_what_it_left_has_fired) {
         EXPECT_EQ(unload["policy"]["drain_left"], 0) << unload;
         EXPECT_LT(unload["policy"]["drain_ms"], 2000) << unload;
     }
+    EXPECT_LT(let_go, unloads.size() / 3) << guest.console;
 }
 
 constexpr auto name_setup = [](const auto& test) { return setup_test_name(test.param); };
