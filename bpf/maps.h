@@ -36,6 +36,11 @@ const volatile __u32 scan_steps __weak = 0;
 const volatile __u32 armed_timers_max __weak = 0;
 /* By enum deleting_function. */
 const volatile __u64 deleting_functions[DELETING_FUNCTION_MAX] __weak = {};
+/*
+ * Up to then what is known of modules and timers is what the programs of an earlier daemon had seen;
+ * 0: nothing is.
+ */
+const volatile __u64 inherited_until_ns __weak = 0;
 /* Whether arms and disarms are seen by kprobes: not under the lock of the timer's base. */
 const volatile __u8 tracked_by_kprobes __weak = 0;
 

@@ -80,10 +80,10 @@ static __always_inline u8 earlier_owners(const struct walk *walk,
 					 const struct unload_record *record,
 					 const struct tracked_timer *entry)
 {
-	/* The survey's finds are older than every module that was loaded since. */
+	/* The survey's finds are older than every module that these programs saw being loaded. */
 	bool surveyed = !entry->armed_ns && !entry->reported;
 
-	if (entry->armed && (surveyed ? record->loaded_ns != 0
+	if (entry->armed && (surveyed ? record->loaded_ns > inherited_until_ns
 				      : entry->armed_ns && entry->armed_ns < walk->loading_ns))
 		return ~0;
 	return entry->orphaned;

@@ -33,6 +33,76 @@ struct {
 	__type(value, struct module_instance);
 } survey_module SEC(".maps");
 
+/*
+ * What the programs of an earlier daemon knew when these were loaded, put there by user space. The
+ * survey takes of it what still holds.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1); /* user space sizes both */
+	__type(key, u64);
+	__type(value, struct tracked_timer);
+} inherited_timers SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, u64);
+	__type(value, struct module_instance);
+} inherited_modules SEC(".maps");
+
+/* It is armed as it was then, so that it has not been armed since. */
+static __always_inline void inherit_timer(struct tracked_timer *entry, const struct find *find)
+{
+	struct tracked_timer *known = bpf_map_lookup_elem(&inherited_timers, &find->timer);
+
+	if (!known || !known->armed || find->state != PENDING_ARMED ||
+	    known->callback != find->facts.callback || known->expires != find->facts.expires ||
+	    known->kind != find->facts.kind)
+		return;
+	entry->armed_pid = known->armed_pid;
+	entry->armed_cpu = known->armed_cpu;
+	__builtin_memcpy(entry->armed_comm, known->armed_comm, sizeof(entry->armed_comm));
+	entry->armed_context = known->armed_context;
+	entry->deleted_ns = known->deleted_ns;
+	entry->reported = known->reported;
+	entry->orphaned = known->orphaned;
+	entry->rearmed = known->rearmed;
+	entry->armed_ns = known->armed_ns;
+}
+
+/* Of a load that was seen the memory of its init, given back since, is known as well. */
+static __always_inline bool is_load_of(const struct module_memory *known,
+				       const struct module_memory *now)
+{
+	u64 differ = 0;
+
+#pragma unroll
+	for (u32 i = 0; i < DISARMD_MODULE_RANGES; i++)
+		if (now->ranges[i].size)
+			differ |= (known->ranges[i].start ^ now->ranges[i].start) |
+				  (known->ranges[i].size ^ now->ranges[i].size);
+	return !differ;
+}
+
+static __always_inline void inherit_module(u64 mod, struct module_instance *instance)
+{
+	struct module_instance *known = bpf_map_lookup_elem(&inherited_modules, &mod);
+	u64 differ = 0;
+
+	if (!known)
+		return;
+#pragma unroll
+	for (u32 i = 0; i < DISARMD_MODULE_NAME_LEN / 8; i++)
+		differ |= ((u64 *)known->name)[i] ^ ((u64 *)instance->name)[i];
+	if (differ || !is_load_of(&known->memory, &instance->memory))
+		return;
+	instance->loaded_ns = known->loaded_ns;
+	instance->live_ns = known->live_ns;
+	instance->begun_ns = known->begun_ns;
+	instance->memory.init_text = known->memory.init_text;
+}
+
 static __always_inline void walk_areas(struct walk *walk)
 {
 	u32 cpu = walk->index++;
@@ -78,6 +148,7 @@ static __always_inline void walk_modules(struct walk *walk)
 		return;
 	}
 	read_module_memory(mod, &instance->memory);
+	inherit_module(mod, instance);
 	/* A load that on_module_load has seen meanwhile knows more. */
 	bpf_map_update_elem(&modules, &mod, instance, BPF_NOEXIST);
 	bpf_map_update_elem(&module_names, &instance->name, &mod, BPF_NOEXIST);
@@ -103,6 +174,7 @@ static __always_inline void survey_begin(struct walk *walk)
 
 static __always_inline void survey_step(struct walk *walk)
 {
+	struct tracked_timer *entry;
 	struct find find = {};
 
 	switch (walk->phase) {
@@ -116,8 +188,11 @@ static __always_inline void survey_step(struct walk *walk)
 		scan_step(walk, &find);
 		break;
 	}
-	if (find.timer && (in_module_space(find.facts.callback) || in_module_space(find.timer)))
-		find_or_track(&find);
+	if (find.timer && (in_module_space(find.facts.callback) || in_module_space(find.timer))) {
+		entry = find_or_track(&find);
+		if (entry && !entry->armed_ns)
+			inherit_timer(entry, &find);
+	}
 }
 
 /* Verified once, for itself. Returns whether it is done. */

@@ -27,6 +27,8 @@ ExitCode release(const ReleaseOptions& options);
 
 // What every command that looks into the kernel does first. A failure's text names
 // the first requirement that is not met and what to do about it; it means exit code 4.
+Result<void> meet_requirements();
+// That included.
 Result<Probe> open_probe(const ProbeSettings& settings);
 
 LossCounts losses_of(const Probe& probe);

@@ -11,12 +11,18 @@
 
 namespace disarmd {
 
-Result<Probe> open_probe(const ProbeSettings& settings) {
+Result<void> meet_requirements() {
     for (const auto& requirement : check_requirements()) {
         if (!requirement.met)
             return fail({ENOTSUP, fmt::format("{}: {}; {}", requirement.name, requirement.detail,
                                               requirement.remedy)});
     }
+    return {};
+}
+
+Result<Probe> open_probe(const ProbeSettings& settings) {
+    if (auto met = meet_requirements(); !met)
+        return fail(met.error());
     const auto btf = KernelBtf::load();
     if (!btf)
         return fail(btf.error());

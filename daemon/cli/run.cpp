@@ -23,6 +23,7 @@
 #include "probe/enforcer.h"
 #include "probe/holder.h"
 #include "probe/pins.h"
+#include "probe/predecessor.h"
 #include "sinks/dispatcher.h"
 #include "sinks/sink.h"
 #include "verdict/decode.h"
@@ -60,8 +61,8 @@ void panic() {
 
 class Service {
 public:
-    Service(Probe probe, EventLoop loop, std::vector<std::unique_ptr<Sink>> sinks, Config config,
-            RunOptions options)
+    Service(Probe probe, std::vector<Predecessor> predecessors, EventLoop loop,
+            std::vector<std::unique_ptr<Sink>> sinks, Config config, RunOptions options)
         : probe_(std::move(probe)),
           loop_(std::move(loop)),
           holder_(hold_of(config).count() != 0 ? make_holder(probe_, hold_of(config)) : nullptr),
@@ -70,7 +71,8 @@ public:
           config_(std::move(config)),
           options_(std::move(options)),
           known_(config_),
-          enforcer_(probe_.policy_ports()) {}
+          enforcer_(probe_.policy_ports()),
+          predecessors_(std::move(predecessors)) {}
 
     ExitCode run();
 
@@ -80,7 +82,8 @@ private:
     void tell_how_it_watches() const;
     Result<void> enforce();
     void tell_policy() const;
-    void pin() const;
+    void pin();
+    void take_over();
     void reload();
     void learn();
     void examine(const std::string& module);
@@ -103,6 +106,8 @@ private:
     RunOptions options_;
     ModuleKnowledge known_;
     Enforcer enforcer_;
+    std::vector<Predecessor> predecessors_;
+    std::string pinned_; // the folder; empty: not yet
     std::mutex learning_;
     std::unique_ptr<Examiner> examiner_; // null until a rule asks for one
 };
@@ -209,20 +214,46 @@ void Service::tell_policy() const {
         spdlog::error("not effective: {}", what);
 }
 
-// Programs that deny are to do so while nobody watches.
-void Service::pin() const {
-    if (!enforcer_.can_deny()) {
-        if (auto unpinned = unpin_links(); !unpinned)
-            spdlog::warn("{}", unpinned.error().text());
-        return;
-    }
+// Whatever ends this, the programs go on: they record, and deny.
+void Service::pin() {
     auto links = probe_.links();
     std::ranges::copy(enforcer_.links(), std::back_inserter(links));
-    const auto unpinned = pin_links(links);
-    if (!unpinned)
-        spdlog::error("unloads are denied only as long as this runs: {}", unpinned.error().text());
-    else if (*unpinned != 0)
-        spdlog::debug("{} can't be pinned", count_text(*unpinned, "link"));
+    auto pinned = pin_programs(links, probe_.maps_to_keep());
+    if (!pinned) {
+        spdlog::error("modules are watched only as long as this runs: {}", pinned.error().text());
+        return;
+    }
+    if (pinned->unpinned != 0)
+        spdlog::warn("{} of {} would end with this, as this kernel can't keep them: verdicts without the "
+                     "service will be unsure",
+                     pinned->unpinned, count_text(links.size(), "hook"));
+    // With an earlier policy.
+    const auto earlier = std::exchange(pinned_, pinned->folder);
+    if (auto removed = earlier.empty() ? Result<void>() : remove_pinned(earlier); !removed)
+        spdlog::warn("{}", removed.error().text());
+}
+
+// Only now, as these programs are there and pinned, do earlier ones go.
+void Service::take_over() {
+    for (const auto& before : predecessors_) {
+        if (!before.is_of_this_schema())
+            spdlog::info("{} is another version's: of what it recorded only the verdicts can be read",
+                         before.folder());
+        if (const auto lost = before.losses(abi::LOSS_UNLOAD_MAP); lost != 0)
+            spdlog::error("the verdicts of {} could not be stored before this began",
+                          count_text(lost, "unload"));
+        std::size_t told = 0;
+        auto taken = probe_.take_over(before, [&](Unload unload) {
+            record(std::move(unload));
+            ++told;
+        });
+        if (!taken)
+            spdlog::error("what an earlier disarmd has left in {}: {}", before.folder(),
+                          taken.error().text());
+        else if (told != 0)
+            spdlog::info("{} came while no disarmd ran", count_text(told, "unload"));
+    }
+    predecessors_.clear();
 }
 
 Result<void> Service::enforce() {
@@ -284,8 +315,8 @@ ExitCode Service::watch() {
         return complain(
             {ENOTSUP, fmt::format("--require-enforcement: {}", fmt::join(enforcer_.not_effective(), "; "))},
             ExitCode::impossible);
-    // Only now do an earlier daemon's programs go.
     pin();
+    take_over();
     const auto modules = probe_.modules();
     const auto timers = probe_.armed_timers();
     if (!modules || !timers)
@@ -319,6 +350,17 @@ ExitCode Service::run() {
     return code;
 }
 
+// Of the youngest. Without that, timers are known as the survey finds them.
+std::shared_ptr<const Inheritance> inherit(const std::vector<Predecessor>& predecessors) {
+    if (predecessors.empty())
+        return nullptr;
+    auto known = predecessors.back().knowledge();
+    if (known)
+        return std::make_shared<const Inheritance>(std::move(*known));
+    spdlog::warn("what an earlier disarmd knew is lost: {}", known.error().text());
+    return nullptr;
+}
+
 } // namespace
 
 ExitCode run(const RunOptions& options) {
@@ -328,6 +370,15 @@ ExitCode run(const RunOptions& options) {
     auto settings = config->probe;
     settings.backend = options.backend.value_or(settings.backend);
     settings.enforces = settings.shares_permissions = true;
+    if (auto met = meet_requirements(); !met)
+        return complain(met.error(), ExitCode::impossible);
+    const auto lock = lock_pins();
+    if (!lock)
+        return complain(lock.error(), ExitCode::impossible);
+    auto predecessors = Predecessor::find();
+    if (!predecessors)
+        return complain(predecessors.error(), ExitCode::impossible);
+    settings.inherited = inherit(*predecessors);
     auto probe = open_probe(settings);
     if (!probe)
         return complain(probe.error(), ExitCode::impossible);
@@ -337,7 +388,9 @@ ExitCode run(const RunOptions& options) {
     auto loop = EventLoop::create();
     if (!loop)
         return complain(loop.error(), ExitCode::inconclusive);
-    return Service(std::move(*probe), std::move(*loop), std::move(*sinks), *config, options).run();
+    return Service(std::move(*probe), std::move(*predecessors), std::move(*loop), std::move(*sinks), *config,
+                   options)
+        .run();
 }
 
 } // namespace disarmd

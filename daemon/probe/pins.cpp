@@ -3,10 +3,13 @@
 
 #include <filesystem>
 
+#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/magic.h>
 #include <spdlog/spdlog.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -21,33 +24,71 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* bpf_fs = "/sys/fs/bpf";
-constexpr const char* links_prefix = "links-";
-
-Error failed(std::string_view doing, const std::error_code& error) {
-    return {error.value(), fmt::format("{}: {}", doing, error.message())};
-}
+// Of a daemon that did not come to its end.
+constexpr const char* building_prefix = "building-";
 
 bool is_bpf_fs(const char* path) {
     struct statfs info {};
     return ::statfs(path, &info) == 0 && info.f_type == BPF_FS_MAGIC;
 }
 
-// Those of all daemons, the one given excepted.
-Result<void> remove_links(const std::string& but) {
+Result<void> make_folder(const std::string& path) {
+    if (::mkdir(path.c_str(), S_IRWXU) != 0 && errno != EEXIST)
+        return fail(Error::from_errno(fmt::format("creating {}", path)));
+    return {};
+}
+
+Result<void> pin_maps(const std::string& folder, const std::map<std::string, int>& maps) {
+    for (const auto& [name, fd] : maps) {
+        const auto path = fmt::format("{}/{}", folder, name);
+        if (bpf_obj_pin(fd, path.c_str()) != 0)
+            return fail(Error::from_errno(fmt::format("pinning {}", path)));
+    }
+    return {};
+}
+
+std::size_t pin_links(const std::string& folder, const std::vector<bpf_link*>& links) {
+    std::size_t unpinned = 0;
+    for (std::size_t i = 0; i < links.size(); ++i) {
+        if (bpf_obj_pin(bpf_link__fd(links[i]), fmt::format("{}/{}", folder, i).c_str()) != 0) {
+            spdlog::debug("{}", Error::from_errno("pinning a link").text());
+            ++unpinned;
+        }
+    }
+    return unpinned;
+}
+
+Result<Pinned> fill(const std::string& building, const std::string& id, const std::vector<bpf_link*>& links,
+                    const std::map<std::string, int>& maps) {
+    const auto maps_folder = fmt::format("{}/{}", building, maps_name);
+    const auto links_folder = fmt::format("{}/{}", building, links_name);
+    for (const auto& folder : {building, maps_folder, links_folder}) {
+        if (auto made = make_folder(folder); !made)
+            return fail(made.error());
+    }
+    if (auto pinned = pin_maps(maps_folder, maps); !pinned)
+        return fail(pinned.error());
+    Pinned pinned;
+    pinned.unpinned = pin_links(links_folder, links);
+    pinned.folder =
+        fmt::format("{}/{}{}", pins_folder, pinned.unpinned == 0 ? whole_prefix : partial_prefix, id);
+    if (::rename(building.c_str(), pinned.folder.c_str()) != 0)
+        return fail(Error::from_errno(fmt::format("naming {}", pinned.folder)));
+    return pinned;
+}
+
+// Nobody else makes any while the lock is held.
+Result<void> remove_unfinished() {
     std::error_code error;
-    std::vector<fs::path> folders;
     for (fs::directory_iterator entry(pins_folder, error); !error && entry != fs::directory_iterator();
          entry.increment(error)) {
-        if (entry->path().filename().string().starts_with(links_prefix) && entry->path() != but)
-            folders.push_back(entry->path());
+        if (!entry->path().filename().string().starts_with(building_prefix))
+            continue;
+        if (auto removed = remove_pinned(entry->path()); !removed)
+            return removed;
     }
-    for (const auto& folder : folders) {
-        fs::remove_all(folder, error);
-        if (error)
-            break;
-    }
-    if (error && error != std::errc::no_such_file_or_directory)
-        return fail(failed(fmt::format("removing what an earlier disarmd left in {}", pins_folder), error));
+    if (error)
+        return fail(Error::from_code(error.value(), fmt::format("reading {}", pins_folder)));
     return {};
 }
 
@@ -58,42 +99,52 @@ Result<void> prepare_pins() {
         ::mount("bpf", bpf_fs, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=700") != 0)
         return fail(Error::from_errno(fmt::format("mounting the BPF file system at {}", bpf_fs)));
     for (const char* const folder : {pins_root, pins_folder}) {
-        if (::mkdir(folder, S_IRWXU) != 0 && errno != EEXIST)
-            return fail(Error::from_errno(fmt::format("creating {}", folder)));
+        if (auto made = make_folder(folder); !made)
+            return made;
     }
     return {};
 }
 
-Result<std::size_t> pin_links(const std::vector<bpf_link*>& links) {
+Result<UniqueFd> lock_pins() {
     if (auto prepared = prepare_pins(); !prepared)
         return fail(prepared.error());
-    const auto folder = fmt::format("{}/{}{}-{}", pins_folder, links_prefix, ::getpid(), monotonic_ns());
-    if (::mkdir(folder.c_str(), S_IRWXU) != 0)
-        return fail(Error::from_errno(fmt::format("creating {}", folder)));
-    std::size_t unpinned = 0;
-    for (std::size_t i = 0; i < links.size(); ++i) {
-        // Pinned already, with an earlier policy.
-        if (bpf_link__pin_path(links[i]) != nullptr)
-            bpf_link__unpin(links[i]);
-        if (const int err = bpf_link__pin(links[i], fmt::format("{}/{}", folder, i).c_str()); err != 0) {
-            spdlog::debug("{}", Error::from_libbpf(err, "pinning a link").text());
-            ++unpinned;
-        }
-    }
-    if (auto removed = remove_links(folder); !removed)
-        return fail(removed.error());
-    return unpinned;
+    UniqueFd folder(::open(pins_root, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!folder)
+        return fail(Error::from_errno(fmt::format("opening {}", pins_root)));
+    if (::flock(folder.get(), LOCK_EX | LOCK_NB) != 0)
+        return fail(errno == EWOULDBLOCK
+                        ? Error(EBUSY, "another disarmd watches this host already (systemctl status disarmd)")
+                        : Error::from_errno(fmt::format("locking {}", pins_root)));
+    return folder;
 }
 
-Result<void> unpin_links() {
-    return remove_links("");
+Result<Pinned> pin_programs(const std::vector<bpf_link*>& links, const std::map<std::string, int>& maps) {
+    if (auto removed = remove_unfinished(); !removed)
+        return fail(removed.error());
+    // In the order of their making by name as well.
+    const auto id = fmt::format("{:020}-{}", monotonic_ns(), ::getpid());
+    const auto building = fmt::format("{}/{}{}", pins_folder, building_prefix, id);
+    auto pinned = fill(building, id, links, maps);
+    if (!pinned) {
+        if (auto removed = remove_pinned(building); !removed)
+            spdlog::debug("{}", removed.error().text());
+    }
+    return pinned;
+}
+
+Result<void> remove_pinned(const std::string& folder) {
+    std::error_code error;
+    fs::remove_all(folder, error);
+    if (error)
+        return fail(Error::from_code(error.value(), fmt::format("removing {}", folder)));
+    return {};
 }
 
 Result<bool> release_pins() {
     std::error_code error;
     const auto removed = fs::remove_all(pins_root, error);
     if (error)
-        return fail(failed(fmt::format("removing {}", pins_root), error));
+        return fail(Error::from_code(error.value(), fmt::format("removing {}", pins_root)));
     return removed != 0;
 }
 

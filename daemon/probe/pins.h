@@ -1,29 +1,52 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
+#include <map>
 #include <string>
 #include <vector>
 
+#include <disarmd/abi.h>
+
 #include "base/result.h"
+#include "base/unique_fd.h"
 
 struct bpf_link;
 
 namespace disarmd {
 
-// Where what must outlive the daemon is kept: in the BPF file system, in a folder of this version's own.
+// Where what must outlive the daemon is kept: in the BPF file system. A version whose maps look otherwise
+// has a folder of its own there; what both know is said in include/disarmd/abi.h.
 inline constexpr const char* pins_root = "/sys/fs/bpf/disarmd";
-inline constexpr const char* pins_folder = "/sys/fs/bpf/disarmd/v1";
-inline constexpr const char* permissions_pin = "/sys/fs/bpf/disarmd/v1/permissions";
+inline constexpr const char* pins_folder = "/sys/fs/bpf/disarmd/v" DISARMD_SCHEMA_TEXT;
+inline constexpr const char* permissions_pin = "/sys/fs/bpf/disarmd/v" DISARMD_SCHEMA_TEXT "/permissions";
+
+// In pins_folder, the programs of one daemon: "whole-..." if all of them stay attached without it, else
+// "partial-...". In it are links by number and maps by name.
+inline constexpr const char* whole_prefix = "whole-";
+inline constexpr const char* partial_prefix = "partial-";
+inline constexpr const char* links_name = "links";
+inline constexpr const char* maps_name = "maps";
 
 // Makes the folder, which only its owner may enter, and mounts the BPF file system if nothing is there.
 Result<void> prepare_pins();
 
-// Keeps programs attached after the daemon's end, whatever way it comes to that; then lets those go that an
-// earlier daemon has left, so that there is no moment without any. A kernel's links that can't be pinned
-// (kprobes before 5.15) end with the daemon: how many these are is returned.
-Result<std::size_t> pin_links(const std::vector<bpf_link*>& links);
-// Lets go whatever links are pinned, an earlier daemon's as well.
-Result<void> unpin_links();
+// For as long as the result lives no other process gets it: of two services each would take the other's
+// programs for those of one that has ended.
+Result<UniqueFd> lock_pins();
+
+struct Pinned {
+    std::string folder;
+    // A kernel's links that can't be pinned (kprobes before 5.15) end with the daemon.
+    std::size_t unpinned = 0;
+};
+
+// Keeps programs attached after the daemon's end, whatever way it comes to that, with these maps of theirs.
+// It appears as a whole or not at all.
+Result<Pinned> pin_programs(const std::vector<bpf_link*>& links, const std::map<std::string, int>& maps);
+
+// What is in one of the folders, and the folder. Nothing there is no error.
+Result<void> remove_pinned(const std::string& folder);
 
 // Everything, of every version: nothing of disarmd is in the kernel any more once its process has ended.
 // Returns whether there was anything.

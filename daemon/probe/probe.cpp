@@ -23,6 +23,7 @@
 #include "disarmd.skel.h"
 #include "kernel/host.h"
 #include "kernel/symbol_table.h"
+#include "probe/map_reader.h"
 #include "probe/pins.h"
 #include "verdict/decode.h"
 
@@ -36,6 +37,10 @@ constexpr int survey_attempts = 50;
 constexpr std::uint32_t untracked_per_cpu = 256;
 // bpf/survey.bpf.c
 constexpr std::uint32_t survey_unfinished = 1U << 31U;
+// Of a module that is freed as the earlier programs are let go: a drain takes two seconds at most.
+constexpr std::chrono::seconds unload_patience(5);
+// Further ones are known without their history: what they would take is kept for long.
+constexpr std::size_t inherited_timers_max = 16384;
 
 int log_libbpf(libbpf_print_level level, const char* format, va_list args) {
     const auto spdlog_level = level == LIBBPF_DEBUG ? spdlog::level::trace : spdlog::level::debug;
@@ -48,28 +53,6 @@ int log_libbpf(libbpf_print_level level, const char* format, va_list args) {
         text.remove_suffix(1);
     spdlog::log(spdlog_level, "{}", text);
     return length;
-}
-
-// Calls visit(key, value) for every element. Elements that come or go meanwhile
-// may be visited or not.
-template <typename Key, typename Value, typename Visit>
-Result<void> for_each_element(const bpf_map* map, Visit&& visit) {
-    const int fd = bpf_map__fd(map);
-    Key key{};
-    Key next{};
-    const Key* position = nullptr;
-    while (bpf_map_get_next_key(fd, position, &next) == 0) {
-        Value value{};
-        key = next;
-        position = &key;
-        if (bpf_map_lookup_elem(fd, &key, &value) == 0)
-            visit(key, value);
-        else if (errno != ENOENT)
-            return fail(Error::from_errno(fmt::format("reading map {}", bpf_map__name(map))));
-    }
-    if (errno != ENOENT)
-        return fail(Error::from_errno(fmt::format("walking map {}", bpf_map__name(map))));
-    return {};
 }
 
 // A module's symbol table, as far as it has arrived.
@@ -151,6 +134,12 @@ struct Probe::State {
     std::vector<Hook> hooks;                 // of the choices, in their order
     std::deque<MissedRuns> missed_runs;      // oldest first
     std::vector<std::string> loaded_modules; // notified, not yet handed out
+    struct TakenOver {
+        std::uint32_t pid = 0;
+        std::string module;
+        std::uint64_t freed_ns = 0;
+    };
+    std::vector<TakenOver> taken_over; // unloads that these programs may have seen, too
 
     State(KernelLayout layout_in, const ProbeSettings& settings_in, KernelOffer offer_in)
         : layout(std::move(layout_in)), settings(settings_in), offer(std::move(offer_in)) {}
@@ -196,7 +185,8 @@ struct Probe::State {
     void keep_init_functions(std::uint64_t loaded_ns) {
         // One that can't be read now is read again with the next: its table stays whole till then.
         (void)for_each_element<std::uint64_t, abi::module_instance>(
-            skeleton->maps.modules, [&](std::uint64_t, const abi::module_instance& instance) {
+            bpf_map__fd(skeleton->maps.modules), "modules",
+            [&](std::uint64_t, const abi::module_instance& instance) {
                 if (instance.loaded_ns != loaded_ns || !copied.contains(loaded_ns))
                     return;
                 const auto& whole = copied.at(loaded_ns);
@@ -263,6 +253,39 @@ struct Probe::State {
         return {};
     }
 
+    // For the survey.
+    Result<void> inherit(const Inheritance& known) const {
+        const auto put = [](const bpf_map* map, std::uint64_t key, const auto& value) -> Result<void> {
+            if (bpf_map_update_elem(bpf_map__fd(map), &key, &value, BPF_ANY) != 0)
+                return fail(Error::from_errno(fmt::format("filling map {}", bpf_map__name(map))));
+            return {};
+        };
+        Result<void> done;
+        const auto& maps = skeleton->maps;
+        const auto timers = std::span(known.timers)
+                                .first(std::min(known.timers.size(), inherited_timers_max));
+        for (auto timer = timers.begin(); done && timer != timers.end(); ++timer)
+            done = put(maps.inherited_timers, timer->timer, timer->state);
+        for (auto module = known.modules.begin(); done && module != known.modules.end(); ++module)
+            done = put(maps.inherited_modules, module->address, module->instance);
+        for (auto each = known.evidence.begin(); done && each != known.evidence.end(); ++each)
+            done = put(maps.evidence, each->first, each->second);
+        return done;
+    }
+
+    // Whether the unload of the record was seen by an earlier daemon's programs as well, and is told.
+    bool is_told(const abi::unload_record& record) {
+        const auto same = std::ranges::find_if(taken_over, [&](const TakenOver& before) {
+            return before.pid == record.pid && before.module == text_of(record.module) &&
+                   before.freed_ns <= record.freed_ns &&
+                   time_between(before.freed_ns, record.freed_ns) < unload_patience;
+        });
+        if (same == taken_over.end())
+            return false;
+        taken_over.erase(same);
+        return true;
+    }
+
     // Opens and loads the skeleton for the backend.
     Result<void> load() {
         ring.reset();
@@ -293,6 +316,15 @@ struct Probe::State {
         for (bpf_map* const per_cpu : {maps.cpus, maps.recent_arms, maps.percpu_areas})
             bpf_map__set_max_entries(per_cpu, layout.possible_cpus);
         bpf_map__set_max_entries(maps.reported_untracked, layout.possible_cpus * untracked_per_cpu);
+        if (settings.inherited) {
+            rodata.inherited_until_ns = settings.inherited->until_ns;
+            const auto size = [](std::size_t entries) {
+                return static_cast<std::uint32_t>(std::max<std::size_t>(entries, 1));
+            };
+            bpf_map__set_max_entries(maps.inherited_timers,
+                                     size(std::min(settings.inherited->timers.size(), inherited_timers_max)));
+            bpf_map__set_max_entries(maps.inherited_modules, size(settings.inherited->modules.size()));
+        }
         if (settings.shares_permissions) {
             if (auto shared = share_permissions(); !shared)
                 spdlog::warn("disarmd allow-once can't work: {}", shared.error().text());
@@ -303,6 +335,10 @@ struct Probe::State {
             return fail(Error::from_libbpf(err, fmt::format("loading the kernel programs of the {} backend "
                                                             "(--verbose shows why)",
                                                             name_of(backend))));
+        if (settings.inherited) {
+            if (auto inherited = inherit(*settings.inherited); !inherited)
+                return inherited;
+        }
         ring.reset(ring_buffer__new(bpf_map__fd(maps.notifications), State::on_notification, this, nullptr));
         if (!ring)
             return fail(Error::from_errno("opening the notification ring buffer"));
@@ -383,7 +419,8 @@ struct Probe::State {
         std::optional<std::uint64_t> first;
         std::uint64_t stride = 0;
         auto read = for_each_element<std::uint64_t, std::uint32_t>(
-            skeleton->maps.percpu_areas, [&](std::uint64_t area, std::uint32_t) {
+            bpf_map__fd(skeleton->maps.percpu_areas), "percpu_areas",
+            [&](std::uint64_t area, std::uint32_t) {
                 if (!first)
                     first = area;
                 stride = std::gcd(stride, area > *first ? area - *first : *first - area);
@@ -612,10 +649,10 @@ Result<void> Probe::consume(const std::function<void(const std::string&)>& on_lo
                             const std::function<void()>& on_leak) {
     if (const int err = ring_buffer__consume(state_->ring.get()); err < 0)
         return fail(Error::from_libbpf(err, "reading notifications"));
-    const bpf_map* const map = state_->skeleton->maps.unloads;
+    const int map = bpf_map__fd(state_->skeleton->maps.unloads);
     std::vector<abi::unload_record> records;
     auto read = for_each_element<std::uint64_t, abi::unload_record>(
-        map, [&](std::uint64_t, const abi::unload_record& record) {
+        map, "unloads", [&](std::uint64_t, const abi::unload_record& record) {
             if (record.complete == 0)
                 return;
             if (on_leak && record.verdict == abi::VERDICT_LEAK)
@@ -639,6 +676,11 @@ Result<void> Probe::consume(const std::function<void(const std::string&)>& on_lo
     std::ranges::sort(records, {}, &abi::unload_record::id);
     auto coverage = take_coverage(*missed);
     for (const auto& record : records) {
+        if (state_->is_told(record)) {
+            if (bpf_map_delete_elem(map, &record.id) != 0)
+                return fail(Error::from_errno("dropping an unload record"));
+            continue;
+        }
         coverage.missed_since_load = missed_since(record.loaded_ns);
         coverage.missed_lately = missed_since(record.freed_ns);
         auto unload = judge(record, coverage, state_->names_for(record));
@@ -648,10 +690,44 @@ Result<void> Probe::consume(const std::function<void(const std::string&)>& on_lo
             state_->copied.erase(key);
             state_->init_functions.erase(key);
         }
-        if (bpf_map_delete_elem(bpf_map__fd(map), &record.id) != 0)
+        if (bpf_map_delete_elem(map, &record.id) != 0)
             return fail(Error::from_errno("taking an unload record"));
     }
     return {};
+}
+
+Result<void> Probe::take_over(const Predecessor& before, const std::function<void(Unload)>& on_unload) {
+    // One that is being freed is theirs, whose record has its begin.
+    if (auto written = before.records(unload_patience); !written)
+        return fail(written.error());
+    if (auto detached = before.detach(); !detached)
+        return detached;
+    auto records = before.records(std::chrono::milliseconds(0));
+    if (!records)
+        return fail(records.error());
+    if (const int pieces = before.symbol_pieces(); pieces >= 0) {
+        const std::unique_ptr<ring_buffer, FreeRing> ring(
+            ring_buffer__new(pieces, State::on_symbol_piece, state_.get(), nullptr));
+        if (!ring || ring_buffer__consume(ring.get()) < 0)
+            spdlog::warn("{}", Error::from_errno("reading the symbols of modules that are gone").text());
+    }
+    auto coverage = take_coverage(0);
+    for (std::size_t i = 0; i < coverage.losses.size(); ++i)
+        coverage.losses.at(i) = before.losses(static_cast<abi::loss>(i));
+    for (auto& record : *records) {
+        if (record.denied == 0) {
+            if (!before.is_whole())
+                record.gaps |= abi::GAP_HOOKS;
+            record.verdict = abi::verdict_of(record.pending_count, record.gaps);
+        }
+        if (time_between(record.freed_ns, state_->skeleton->bss->watching_ns) < unload_patience)
+            state_->taken_over.push_back({record.pid, text_of(record.module), record.freed_ns});
+        on_unload(judge(record, coverage, state_->names_for(record)));
+        state_->copied.erase(record.id);
+        if (auto taken = before.take(record); !taken)
+            return taken;
+    }
+    return before.remove();
 }
 
 Result<void> Probe::hold_frees() {
@@ -692,10 +768,18 @@ std::vector<bpf_link*> Probe::links() const {
     return links;
 }
 
+std::map<std::string, int> Probe::maps_to_keep() const {
+    const auto& maps = state_->skeleton->maps;
+    return {{"armed_timers", bpf_map__fd(maps.armed_timers)}, {"evidence", bpf_map__fd(maps.evidence)},
+            {"modules", bpf_map__fd(maps.modules)},           {"unloads", bpf_map__fd(maps.unloads)},
+            {"symbol_pieces", bpf_map__fd(maps.symbol_pieces)}, {"variables", bpf_map__fd(maps.bss)}};
+}
+
 Result<std::vector<ArmedTimer>> Probe::armed_timers() const {
     std::vector<ArmedTimer> timers;
     auto read = for_each_element<std::uint64_t, abi::tracked_timer>(
-        state_->skeleton->maps.armed_timers, [&](std::uint64_t timer, const abi::tracked_timer& entry) {
+        bpf_map__fd(state_->skeleton->maps.armed_timers), "armed_timers",
+        [&](std::uint64_t timer, const abi::tracked_timer& entry) {
             if (entry.armed != 0)
                 timers.push_back({timer, entry});
         });
@@ -707,7 +791,8 @@ Result<std::vector<ArmedTimer>> Probe::armed_timers() const {
 Result<std::vector<LoadedModule>> Probe::modules() const {
     std::vector<LoadedModule> modules;
     auto read = for_each_element<std::uint64_t, abi::module_instance>(
-        state_->skeleton->maps.modules, [&](std::uint64_t address, const abi::module_instance& instance) {
+        bpf_map__fd(state_->skeleton->maps.modules), "modules",
+        [&](std::uint64_t address, const abi::module_instance& instance) {
             modules.push_back({address, instance});
         });
     if (!read)

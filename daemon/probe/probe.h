@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "kernel/layout.h"
 #include "probe/enforcer.h"
 #include "probe/hooks.h"
+#include "probe/predecessor.h"
 #include "probe/settings.h"
 #include "state/inventory.h"
 #include "verdict/judge.h"
@@ -68,6 +70,10 @@ public:
                          const std::function<void(Unload)>& on_unload,
                          const std::function<void()>& on_leak = {});
 
+    // Lets an earlier daemon's programs go, now that these watch, and hands out what they recorded, oldest
+    // first. What both saw consume() then leaves out.
+    Result<void> take_over(const Predecessor& before, const std::function<void(Unload)>& on_unload);
+
     // A free can't end before this does, unless it was close to its end when this began: not before the
     // time (CLOCK_MONOTONIC) that keep_holding() was given last, 0 for at once. Keeps the calling thread's
     // CPU busy. Any thread may call these two.
@@ -80,6 +86,8 @@ public:
     void name_rules(std::vector<Coverage::Rule> rules);
     // Of all programs that are attached.
     [[nodiscard]] std::vector<bpf_link*> links() const;
+    // What of theirs a Predecessor is to find, by the names that it looks for.
+    [[nodiscard]] std::map<std::string, int> maps_to_keep() const;
 
     Result<std::vector<ArmedTimer>> armed_timers() const;
     Result<std::vector<LoadedModule>> modules() const;

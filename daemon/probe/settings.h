@@ -2,9 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string_view>
 
 namespace disarmd {
+
+struct Inheritance;
 
 // How arms and disarms are seen. automatic: tracepoint if this kernel lets it, else kprobe.
 enum class Backend { automatic, tracepoint, kprobe };
@@ -32,6 +35,7 @@ struct ProbeSettings {
     std::uint32_t scan_steps = 4'000'000;
     bool enforces = false;           // a policy
     bool shares_permissions = false; // with disarmd allow-once
+    std::shared_ptr<const Inheritance> inherited; // null: nothing
 };
 
 } // namespace disarmd

@@ -19,6 +19,18 @@ namespace disarmd::abi
 #define DISARMD_ASSERT_SIZE(type, bytes) _Static_assert(sizeof(type) == (bytes), #type " is shared")
 #endif
 
+/*
+ * Of what this file says. Programs that are pinned may be an earlier version's. What they have
+ * recorded is read by a later one if their schema is the same; else only what all schemas have in
+ * common: the fields of an unload_record before its pending timers, which stay where they are.
+ */
+#ifndef DISARMD_SCHEMA
+#define DISARMD_SCHEMA 1
+#endif
+#define DISARMD_TEXT_OF(number) #number
+#define DISARMD_AS_TEXT(macro)	DISARMD_TEXT_OF(macro)
+#define DISARMD_SCHEMA_TEXT	DISARMD_AS_TEXT(DISARMD_SCHEMA)
+
 /* MODULE_NAME_LEN (include/linux/module.h): 64 - sizeof(unsigned long), the NUL included. */
 #define DISARMD_MODULE_NAME_LEN 56
 #define DISARMD_COMM_LEN	16

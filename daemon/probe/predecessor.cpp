@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "probe/predecessor.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <thread>
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include "base/clock.h"
+#include "probe/map_reader.h"
+#include "probe/pins.h"
+
+namespace disarmd {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::chrono::milliseconds look_again(5);
+
+// The names of a folder, in order.
+Result<std::vector<std::string>> names_in(const std::string& folder) {
+    std::vector<std::string> names;
+    std::error_code error;
+    for (fs::directory_iterator entry(folder, error); !error && entry != fs::directory_iterator();
+         entry.increment(error))
+        names.push_back(entry->path().filename());
+    if (error)
+        return fail(Error::from_code(error.value(), fmt::format("reading {}", folder)));
+    std::ranges::sort(names);
+    return names;
+}
+
+struct FreeBtf {
+    void operator()(btf* types) const { btf__free(types); }
+};
+
+// Where a variable is in the only element of a map that holds variables, by the map's own types.
+std::optional<btf_var_secinfo> find_variable(int map, std::string_view name) {
+    bpf_map_info info{};
+    __u32 size = sizeof(info);
+    if (bpf_obj_get_info_by_fd(map, &info, &size) != 0)
+        return std::nullopt;
+    const std::unique_ptr<btf, FreeBtf> types(btf__load_from_kernel_by_id(info.btf_id));
+    const auto* const section = types ? btf__type_by_id(types.get(), info.btf_value_type_id) : nullptr;
+    if (section == nullptr || !btf_is_datasec(section))
+        return std::nullopt;
+    for (int i = 0; i < btf_vlen(section); ++i) {
+        const auto& variable = btf_var_secinfos(section)[i];
+        const auto* const type = btf__type_by_id(types.get(), variable.type);
+        if (type != nullptr && name == btf__name_by_offset(types.get(), type->name_off))
+            return variable;
+    }
+    return std::nullopt;
+}
+
+__u32 value_size_of(int map) {
+    bpf_map_info info{};
+    __u32 size = sizeof(info);
+    return bpf_obj_get_info_by_fd(map, &info, &size) == 0 ? info.value_size : 0;
+}
+
+} // namespace
+
+Result<std::vector<Predecessor>> Predecessor::find() {
+    std::vector<Predecessor> found;
+    const auto schemas = names_in(pins_root);
+    if (!schemas)
+        return fail(schemas.error());
+    for (const auto& schema : *schemas) {
+        const auto of_schema = fmt::format("{}/{}", pins_root, schema);
+        const auto folders = names_in(of_schema);
+        if (!folders)
+            return fail(folders.error());
+        for (const auto& name : *folders) {
+            Predecessor one;
+            one.folder_ = fmt::format("{}/{}", of_schema, name);
+            one.whole_ = name.starts_with(whole_prefix);
+            one.this_schema_ = of_schema == pins_folder;
+            if (!one.whole_ && !name.starts_with(partial_prefix))
+                continue;
+            const auto maps_folder = fmt::format("{}/{}", one.folder_, maps_name);
+            const auto maps = names_in(maps_folder);
+            if (!maps) {
+                spdlog::warn("what an earlier disarmd has left is not read: {}", maps.error().text());
+                continue;
+            }
+            for (const auto& map : *maps) {
+                UniqueFd fd(bpf_obj_get(fmt::format("{}/{}", maps_folder, map).c_str()));
+                if (fd)
+                    one.maps_.emplace(map, std::move(fd));
+            }
+            found.push_back(std::move(one));
+        }
+    }
+    // Names begin with the time; what is before that is no longer than the other.
+    std::ranges::sort(found, {}, [](const Predecessor& one) {
+        return one.folder_.substr(one.folder_.find('-', std::strlen(pins_root)));
+    });
+    return found;
+}
+
+int Predecessor::map(const std::string& name) const {
+    const auto found = maps_.find(name);
+    return found == maps_.end() ? -1 : found->second.get();
+}
+
+Result<Inheritance> Predecessor::knowledge() const {
+    Inheritance known;
+    if (!this_schema_ || !whole_)
+        return known;
+    auto read = for_each_element<std::uint64_t, abi::tracked_timer>(
+        map("armed_timers"), "armed_timers", [&](std::uint64_t timer, const abi::tracked_timer& entry) {
+            if (entry.armed != 0)
+                known.timers.push_back({timer, entry});
+        });
+    if (read)
+        read = for_each_element<std::uint64_t, abi::module_instance>(
+            map("modules"), "modules", [&](std::uint64_t address, const abi::module_instance& instance) {
+                known.modules.push_back({address, instance});
+            });
+    if (read)
+        read = for_each_element<std::uint64_t, abi::timer_evidence>(
+            map("evidence"), "evidence", [&](std::uint64_t timer, const abi::timer_evidence& evidence) {
+                known.evidence.emplace_back(timer, evidence);
+            });
+    if (!read)
+        return fail(read.error());
+    known.until_ns = monotonic_ns();
+    return known;
+}
+
+Result<std::vector<abi::unload_record>> Predecessor::read_records() const {
+    std::vector<abi::unload_record> records;
+    const int unloads = map("unloads");
+    const std::size_t size = value_size_of(unloads);
+    if (size < offsetof(abi::unload_record, pending))
+        return fail({EINVAL, fmt::format("{}: its records can't be read", folder_)});
+    const auto kept = this_schema_ ? sizeof(abi::unload_record) : offsetof(abi::unload_record, pending);
+    if (this_schema_ && size != kept)
+        return fail({EINVAL, fmt::format("{}: its records are not this version's", folder_)});
+    std::vector<std::byte> value(size);
+    std::uint64_t id = 0;
+    std::uint64_t next = 0;
+    for (const std::uint64_t* position = nullptr; bpf_map_get_next_key(unloads, position, &next) == 0;
+         position = &id) {
+        id = next;
+        if (bpf_map_lookup_elem(unloads, &id, value.data()) != 0)
+            continue;
+        std::memcpy(&records.emplace_back(), value.data(), kept);
+    }
+    std::ranges::sort(records, {}, &abi::unload_record::id);
+    return records;
+}
+
+Result<std::vector<abi::unload_record>> Predecessor::records(std::chrono::milliseconds patience) const {
+    const auto until = std::chrono::steady_clock::now() + patience;
+    for (;;) {
+        auto records = read_records();
+        if (!records)
+            return records;
+        if (std::ranges::all_of(*records, [](const auto& record) { return record.complete != 0; }))
+            return records;
+        if (std::chrono::steady_clock::now() >= until) {
+            for (auto& record : *records) {
+                if (record.complete == 0)
+                    record.gaps |= abi::GAP_END_UNSEEN;
+            }
+            return records;
+        }
+        std::this_thread::sleep_for(look_again);
+    }
+}
+
+Result<void> Predecessor::take(const abi::unload_record& record) const {
+    if (bpf_map_delete_elem(map("unloads"), &record.id) != 0)
+        return fail(Error::from_errno("taking a record of an earlier disarmd"));
+    return {};
+}
+
+int Predecessor::symbol_pieces() const {
+    return this_schema_ ? map("symbol_pieces") : -1;
+}
+
+std::uint64_t Predecessor::losses(abi::loss what) const {
+    const int variables = map("variables");
+    const auto losses = find_variable(variables, "losses");
+    const std::size_t at = losses ? losses->offset + sizeof(std::uint64_t) * what : 0;
+    if (!losses || (what + 1) * sizeof(std::uint64_t) > losses->size)
+        return 0;
+    std::vector<std::byte> value(value_size_of(variables));
+    const __u32 first = 0;
+    std::uint64_t count = 0;
+    if (at + sizeof(count) <= value.size() && bpf_map_lookup_elem(variables, &first, value.data()) == 0)
+        std::memcpy(&count, &value[at], sizeof(count));
+    return count;
+}
+
+Result<void> Predecessor::detach() const {
+    return remove_pinned(fmt::format("{}/{}", folder_, links_name));
+}
+
+Result<void> Predecessor::remove() const {
+    return remove_pinned(folder_);
+}
+
+} // namespace disarmd
