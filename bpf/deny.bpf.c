@@ -13,23 +13,16 @@
 /* Looks, until one is whole. */
 #define QUESTION_ATTEMPTS 4
 
-/* Set by user space. One that is denied shows that denying works. */
-const volatile char proof_name[DISARMD_MODULE_NAME_LEN] __weak = DISARMD_PROOF_NAME;
+/* Set by user space, padded with NULs. One that is denied shows that denying works. */
+#define PROOF_BYTES 32
+const volatile char proof_name[PROOF_BYTES] __weak = DISARMD_PROOF_NAME;
 __u64 proofs __weak = 0; /* how often it was denied */
-
-/* By name, padded with NULs. User space pins it: whoever may write it may unload modules. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 64);
-	__type(key, char[DISARMD_MODULE_NAME_LEN]);
-	__type(value, struct permission);
-} permissions SEC(".maps");
 
 static __always_inline bool is_proof(const char *name)
 {
 	u32 differ = 0;
 
-	for (u32 i = 0; i < sizeof(DISARMD_PROOF_NAME); i++)
+	for (u32 i = 0; i < PROOF_BYTES; i++)
 		differ |= name[i] ^ proof_name[i];
 	return !differ;
 }
@@ -41,7 +34,7 @@ static __noinline void read_srcversion(struct module_key *key, u64 mod)
 		    mod + bpf_core_field_offset(struct module, srcversion));
 }
 
-/* Nobody is told of it. */
+/* Nobody is told of it, and nobody counts it. */
 static __always_inline void forget_record(struct unload_record *record)
 {
 	u64 id = record->id;
@@ -57,7 +50,10 @@ static __always_inline bool is_armed(struct unload_record *record)
 
 	for (u32 i = 0; i < QUESTION_ATTEMPTS; i++) {
 		begin_look(walk, STAGE_FIRST);
-		advance_most(id);
+		for (u32 turn = 0; turn < UNROLLED_TURNS; turn++) {
+			if (advance_most(id))
+				break;
+		}
 		if (record->pending_count)
 			return true;
 		if (walk->phase == WALK_DONE && !(walk->gaps & (SCAN_GAPS | PASSING_GAPS)))
@@ -68,21 +64,22 @@ static __always_inline bool is_armed(struct unload_record *record)
 	return false;
 }
 
-/* Whether an operator has allowed this one. */
-static __noinline bool use_permission(const char *name)
+/* Whether an operator has allowed this one. It is used up once the module is being freed. */
+static __noinline bool is_permitted(const char *name)
 {
 	struct permission *permission = bpf_map_lookup_elem(&permissions, name);
-	bool valid;
 
-	if (!permission)
-		return false;
-	valid = permission->until_ns > bpf_ktime_get_ns();
-	/* Of two that want it at once one finds it gone. */
-	return !bpf_map_delete_elem(&permissions, name) && valid;
+	return permission && permission->until_ns > bpf_ktime_get_ns();
 }
 
 static __noinline void tell_denied(struct unload_record *record, u64 mod, u64 reason)
 {
+	if (unloads_kept >= unloads_max) {
+		count_loss(LOSS_UNLOAD_MAP);
+		forget_record(record);
+		return;
+	}
+	__sync_fetch_and_add(&unloads_kept, 1);
 	record->denied = reason;
 	if (record->pending_count)
 		copy_symbols_of(mod, &record->memory, record->id);
@@ -113,7 +110,7 @@ static __always_inline u64 decide(struct module_key *question, u64 mod, u32 numb
 	if (reason == ON_UNLOAD_DENY_IF_PREFLIGHT_FAILS &&
 	    !(facts && *facts & FACT_PREFLIGHT_FAILS))
 		return 0;
-	record = record_module(mod);
+	record = record_module(mod, 1);
 	if (!record) {
 		/* It is denied and not told, but for what only a look can say. */
 		count_loss(reason == ON_UNLOAD_DENY_IF_ARMED ? LOSS_DECISION : LOSS_UNLOAD_MAP);
@@ -124,9 +121,8 @@ static __always_inline u64 decide(struct module_key *question, u64 mod, u32 numb
 		forget_record(record);
 		return 0;
 	}
-	if (use_permission(question->name)) {
-		if (doing)
-			doing->allowed = 1;
+	if (doing && is_permitted(question->name)) {
+		doing->allowed = 1;
 		forget_record(record);
 		return 0;
 	}
@@ -194,19 +190,37 @@ static __always_inline int answer(u64 name_at)
 	return reason ? -EPERM : 0;
 }
 
-/* security_capable(): cred, user namespace, capability, options; then what it would have returned.
+/*
+ * The arguments of security_capable(): cred, user namespace, capability, options. What either
+ * program is handed besides is another program's answer.
  */
-SEC("fmod_ret/security_capable")
-int deny_unload(u64 *ctx)
+static __always_inline int deny(const u64 *ctx)
 {
 	u64 name_at = 0;
 	/* Of an argument that is narrower than its register the rest is anything. */
 	u32 capability = ctx[2];
 	int before = ctx[4];
 
-	if (capability != CAP_SYS_MODULE || before || !in_delete_module(&name_at))
+	if (capability != CAP_SYS_MODULE || before || !in_delete_module(&name_at) || !may_unload())
 		return before;
 	return answer(name_at);
+}
+
+/* Where the kernel has programs as a security module: after all others that may have denied it. */
+SEC("lsm/capable")
+int deny_unload_by_lsm(u64 *ctx)
+{
+	return deny(ctx);
+}
+
+/*
+ * Where not, before them. A task in this one, if it is preempted (7.0+, or preempt=full), keeps
+ * others on that CPU from being asked.
+ */
+SEC("fmod_ret/security_capable")
+int deny_unload(u64 *ctx)
+{
+	return deny(ctx);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -7,9 +7,9 @@
 
 #include "judge.h"
 
-/* Looks at least that far apart, and so many at most. */
+/* Looks are at least that far apart, and so many, or parts of one, are taken at most. */
 #define DRAIN_STEP_NS 1000000 /* 1 ms */
-#define DRAIN_TURNS   2048
+#define DRAIN_TURNS   4096
 /* Of loops within each other: the time ends them. */
 #define WAIT_TURNS 128
 
@@ -50,8 +50,9 @@ __weak __noinline int wait_longest(u64 until_ns)
 }
 
 /*
- * What a look has found to be left: whether the drain has ended, or else, after a wait, not yet.
- * The look is taken by the caller, as programs may not be nested as deep as it takes.
+ * After a part of a look: whether the drain has ended. A look that has is followed by a wait, and
+ * the next one begins. The look is taken by the caller, as programs may not be nested as deep as it
+ * takes.
  */
 __weak __noinline int drain_ended(u64 id)
 {
@@ -63,10 +64,12 @@ __weak __noinline int drain_ended(u64 id)
 	if (!record)
 		return 1;
 	walk = (struct walk *)record->scratch;
+	now = bpf_ktime_get_ns();
+	if (walk->phase != WALK_DONE && now < walk->until_ns)
+		return 0;
 	whole = walk->phase == WALK_DONE && !(walk->gaps & (SCAN_GAPS | PASSING_GAPS));
 	/* That a look which is not whole found nothing says nothing. */
 	record->drain_left = whole || walk->found ? walk->found : record->pending_count;
-	now = bpf_ktime_get_ns();
 	if (whole && !walk->found)
 		record->drain_ns = now - id;
 	if ((whole && walk->found == walk->hopeless) || now >= walk->until_ns)
@@ -78,15 +81,7 @@ __weak __noinline int drain_ended(u64 id)
 		next = walk->until_ns;
 	wait_longest(next);
 	record->drain_ns = bpf_ktime_get_ns() - id;
-	return 0;
-}
-
-__weak __noinline int begin_drain_look(u64 id)
-{
-	struct unload_record *record = bpf_map_lookup_elem(&unloads, &id);
-
-	if (record)
-		begin_look((struct walk *)record->scratch, STAGE_FIRST);
+	begin_look(walk, STAGE_FIRST);
 	return 0;
 }
 
@@ -106,8 +101,8 @@ int drain_at_module_free(void *ctx)
 	id = record->id;
 	walk->purpose = FOR_DRAIN;
 	walk->until_ns = bpf_ktime_get_ns() + drain_limit_ns;
+	begin_look(walk, STAGE_FIRST);
 	for (u32 i = 0; i < DRAIN_TURNS; i++) {
-		begin_drain_look(id);
 		advance_most(id);
 		if (drain_ended(id))
 			break;

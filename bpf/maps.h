@@ -32,13 +32,15 @@ const volatile __u64 ftrace_enabled_addr __weak = 0;	   /* "ftrace_enabled", an 
 const volatile __u64 kprobes_all_disarmed_addr __weak = 0; /* "kprobes_all_disarmed", a bool */
 /* Steps of one scan, see over_bound() in walk.h. */
 const volatile __u32 scan_steps __weak = 0;
+/* Records of unloads that may wait for user space: those of questions have room beyond. */
+const volatile __u32 unloads_max __weak = 0;
 /* Entries of armed_timers, as user space sized it. */
 const volatile __u32 armed_timers_max __weak = 0;
 /* By enum deleting_function. */
 const volatile __u64 deleting_functions[DELETING_FUNCTION_MAX] __weak = {};
 /*
- * Up to then what is known of modules and timers is what the programs of an earlier daemon had seen;
- * 0: nothing is.
+ * Up to then what is known of modules and timers is what the programs of an earlier daemon had
+ * seen; 0: nothing is.
  */
 const volatile __u64 inherited_until_ns __weak = 0;
 /* Whether arms and disarms are seen by kprobes: not under the lock of the timer's base. */
@@ -67,6 +69,10 @@ __u64 last_load_ns __weak = 0; /* a module was given memory, at the latest */
 /* A load, an init or an unload was begun. */
 __u64 last_module_task_ns __weak = 0;
 __u64 last_lost_delete_ns __weak = 0;
+/* Records that wait for user space, which counts those off that it has taken. */
+__u64 unloads_kept __weak = 0;
+/* Set by user space: since when it is known that unloads can be denied; 0: they can't. */
+__u64 denies_since_ns __weak = 0;
 /* Set by user space: whether the program is attached that drains a module, and for how long it may.
  */
 __u32 drain_attached __weak = 0;

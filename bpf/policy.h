@@ -34,6 +34,17 @@ struct {
 	__type(value, u64);
 } module_names __weak SEC(".maps");
 
+/*
+ * What operators let through, once. By name, padded with NULs. User space pins it: whoever may
+ * write it may unload modules.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 64);
+	__type(key, char[DISARMD_MODULE_NAME_LEN]);
+	__type(value, struct permission);
+} permissions __weak SEC(".maps");
+
 /* Modules that tasks (pid_tgid) want the rule of. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -64,7 +75,9 @@ __weak __noinline int takes_question(u32 index, u64 task)
 	return !rule->srcversion[0] || same_srcversion(rule->srcversion, question->srcversion);
 }
 
-/* The first rule in force that takes what the task asks for: one more than its index; 0: none does.
+/*
+ * The first rule in force that takes what the task asks for: one more than its index in the map, as
+ * others may be in force a moment later; 0: none does.
  */
 static __always_inline u32 first_rule(u64 task)
 {
@@ -75,14 +88,14 @@ static __always_inline u32 first_rule(u64 task)
 		if (i >= count)
 			break;
 		if (takes_question(first + i, task))
-			return i + 1;
+			return first + i + 1;
 	}
 	return 0;
 }
 
 static __always_inline struct policy_rule *rule_numbered(u32 number)
 {
-	u32 index = (rules_in_force >> 32) + number - 1;
+	u32 index = number - 1;
 
 	return number ? bpf_map_lookup_elem(&rules, &index) : NULL;
 }

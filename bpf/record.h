@@ -8,6 +8,7 @@
 
 #include "compat.h"
 #include "maps.h"
+#include "policy.h"
 #include "walk.h"
 
 #define ID_ATTEMPTS 8
@@ -35,12 +36,15 @@ static __always_inline void notify(u32 kind, const char *module)
 	bpf_ringbuf_submit(note, 0);
 }
 
-static __always_inline struct unload_record *new_record(void)
+/* Of a question nobody may ever hear: there is room for some always. */
+static __always_inline struct unload_record *new_record(bool question)
 {
 	struct unload_record *record;
 	u64 id = bpf_ktime_get_ns();
 	u32 zero = 0;
 
+	if (!question && unloads_kept >= unloads_max)
+		return NULL;
 	record = bpf_map_lookup_elem(&blank_unload, &zero);
 	if (!record)
 		return NULL;
@@ -51,6 +55,8 @@ static __always_inline struct unload_record *new_record(void)
 		record = bpf_map_lookup_elem(&unloads, &id);
 		if (record)
 			record->id = id;
+		if (record && !question)
+			__sync_fetch_and_add(&unloads_kept, 1);
 		return record;
 	}
 	return NULL;
@@ -83,10 +89,10 @@ static __always_inline void read_identity(struct unload_record *record, u64 mod)
  * is no room. Not
  * inline, so that its stack is not there any more when others are called.
  */
-static __noinline __attribute__((unused)) struct unload_record *record_module(u64 mod)
+static __noinline __attribute__((unused)) struct unload_record *record_module(u64 mod, u32 question)
 {
 	u64 task = bpf_get_current_pid_tgid();
-	struct unload_record *record = new_record();
+	struct unload_record *record = new_record(question);
 	struct module_instance *instance;
 	struct walk *walk;
 
@@ -149,6 +155,24 @@ static __always_inline u32 tracking_gaps(const struct unload_record *record)
 	return gaps;
 }
 
+/* For the rule that asks for it; user space does the same, and keeps it beyond a boot. */
+static __always_inline void remember_leak(u64 id)
+{
+	/* Before 6.3 a key may not lie in what a global function was handed. */
+	const struct unload_record *record = bpf_map_lookup_elem(&unloads, &id);
+	const struct module_key *key;
+	u32 facts = FACT_LEAKED_BEFORE;
+	u32 *known;
+
+	if (!record)
+		return;
+	key = (const struct module_key *)record->module;
+	known = bpf_map_lookup_elem(&module_facts, key);
+	if (known)
+		facts |= *known;
+	bpf_map_update_elem(&module_facts, key, &facts, BPF_ANY);
+}
+
 /* In the task that frees the module. */
 static __always_inline void complete(struct unload_record *record)
 {
@@ -157,6 +181,8 @@ static __always_inline void complete(struct unload_record *record)
 	bpf_map_delete_elem(&freeing_tasks, &task);
 	__sync_fetch_and_sub(&frees_in_progress, 1);
 	record->verdict = verdict_of(record->pending_count, record->gaps);
+	if (record->pending_count && (u32)rules_in_force)
+		remember_leak(record->id);
 	record->deletes_whole = deletes_attached && hooks_are_on() &&
 				record->begun_ns > watching_ns &&
 				last_lost_delete_ns < record->begun_ns;

@@ -2,12 +2,27 @@
 #pragma once
 
 /*
- * Which system call a task is in, by the registers that it entered the kernel with.
+ * Whether a task unloads a module, by the registers that it entered the kernel with, and may.
  */
 
 #include "maps.h"
 
 #define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
+
+/* As the system call is about to ask. Others come to nothing, and may come as often as they like.
+ */
+static __always_inline bool may_unload(void)
+{
+	u64 task = bpf_get_current_task(), cred = 0, caps = 0, ns = 0;
+	u32 level = 0;
+
+	if (read_u64(&cred, task + bpf_core_field_offset(struct task_struct, cred)) ||
+	    read_u64(&caps, cred + bpf_core_field_offset(struct cred, cap_effective)) ||
+	    read_u64(&ns, cred + bpf_core_field_offset(struct cred, user_ns)) ||
+	    read_u32(&level, ns + bpf_core_field_offset(struct user_namespace, level)))
+		return true; /* rather one too many */
+	return caps & (1ULL << CAP_SYS_MODULE) && !level;
+}
 
 #if defined(__TARGET_ARCH_x86)
 #define DELETE_MODULE	     176 /* arch/x86/entry/syscalls/syscall_64.tbl */
@@ -34,7 +49,7 @@ static __always_inline u64 user_registers(u64 task)
 
 /* Whether the current task is in delete_module, and where in its memory the module's name is. Not
  * inline, as record_module(). */
-static __noinline bool in_delete_module(u64 *name_at)
+static __noinline __attribute__((unused)) bool in_delete_module(u64 *name_at)
 {
 	u64 task = bpf_get_current_task(), registers, number = 0;
 	u32 flags = 0, status = 0;
@@ -55,7 +70,8 @@ static __noinline bool in_delete_module(u64 *name_at)
 		*name_at = (u32)*name_at;
 		return true;
 	}
-	return (number & ~(u64)X32_SYSCALL_BIT) == DELETE_MODULE &&
+	/* Of the register the kernel takes the lower half (since 5.14). */
+	return ((u32)number & ~X32_SYSCALL_BIT) == DELETE_MODULE &&
 	       !read_u64(name_at, registers + bpf_core_field_offset(struct pt_regs___x86, di));
 }
 #else

@@ -13,6 +13,7 @@
 #include "policy.h"
 #include "record.h"
 #include "symbols.h"
+#include "syscall.h"
 
 /* Raw tracepoints hand over their arguments as plain numbers. */
 static __always_inline u64 argument(struct bpf_raw_tracepoint_args *ctx)
@@ -62,21 +63,6 @@ static __always_inline void enter_task(u32 doing, u64 mod)
 		count_loss(LOSS_TASK_MAP);
 }
 
-/* As the system call is about to ask. Others come to nothing, and may come as often as they like.
- */
-static __always_inline bool may_unload(void)
-{
-	u64 task = bpf_get_current_task(), cred = 0, caps = 0, ns = 0;
-	u32 level = 0;
-
-	if (read_u64(&cred, task + bpf_core_field_offset(struct task_struct, cred)) ||
-	    read_u64(&caps, cred + bpf_core_field_offset(struct cred, cap_effective)) ||
-	    read_u64(&ns, cred + bpf_core_field_offset(struct cred, user_ns)) ||
-	    read_u32(&level, ns + bpf_core_field_offset(struct user_namespace, level)))
-		return true; /* rather one too many */
-	return caps & (1ULL << CAP_SYS_MODULE) && !level;
-}
-
 static __always_inline int unload_begins(void)
 {
 	if (!may_unload())
@@ -89,6 +75,13 @@ static __always_inline int unload_begins(void)
 /* The delete_module system call. User space names the function of this and the next programs. */
 SEC("fentry")
 int on_delete_module(void *ctx)
+{
+	return unload_begins();
+}
+
+/* That of 32-bit programs. */
+SEC("fentry")
+int on_delete_module_compat(void *ctx)
 {
 	return unload_begins();
 }
@@ -221,7 +214,11 @@ static __always_inline void leave_task(bool deleted)
 		instance = bpf_map_lookup_elem(&modules, &mod);
 		if (instance)
 			instance->live_ns = bpf_ktime_get_ns();
-	} else if (doing && deleted && doing->watched && !doing->freed) {
+	} else if (doing && deleted && !doing->asked && denies_since_ns &&
+		   doing->begun_ns > denies_since_ns) {
+		count_loss(LOSS_DECISION);
+	}
+	if (doing && doing->doing == TASK_DELETES && deleted && doing->watched && !doing->freed) {
 		count_loss(LOSS_UNLOAD_MAP);
 		notify(NOTIFY_UNLOAD, (char[DISARMD_MODULE_NAME_LEN]){});
 	}
@@ -232,6 +229,13 @@ SEC("fexit")
 int on_delete_module_exit(u64 *ctx)
 {
 	/* The function's only argument, and what it returned. */
+	leave_task(ctx[1] == 0);
+	return 0;
+}
+
+SEC("fexit")
+int on_delete_module_compat_exit(u64 *ctx)
+{
 	leave_task(ctx[1] == 0);
 	return 0;
 }
@@ -277,8 +281,20 @@ static __noinline void take_rule(struct unload_record *record, const struct modu
 	rule = rule_numbered(record->rule);
 	if (rule)
 		record->on_leak = rule->on_leak;
-	if (doing && doing->allowed)
+	if (doing && doing->allowed) {
 		record->allowed = 1;
+		bpf_map_delete_elem(&permissions, &question.name);
+	}
+}
+
+static __always_inline void forget_module(u64 mod)
+{
+	struct module_instance *instance = bpf_map_lookup_elem(&modules, &mod);
+
+	if (!instance)
+		return;
+	bpf_map_delete_elem(&module_names, &instance->name);
+	bpf_map_delete_elem(&modules, &mod);
 }
 
 /* A record of the free that begins, ready for its first look; NULL if there is no room. */
@@ -292,15 +308,14 @@ static __always_inline struct unload_record *begin_unload(u64 mod)
 	doing = bpf_map_lookup_elem(&module_tasks, &task);
 	if (doing)
 		doing->freed = 1;
-	record = record_module(mod);
+	record = record_module(mod, 0);
+	forget_module(mod);
 	if (!record) {
 		count_loss(LOSS_UNLOAD_MAP);
 		notify(NOTIFY_UNLOAD, (char[DISARMD_MODULE_NAME_LEN]){});
 		return NULL;
 	}
 	walk = (struct walk *)record->scratch;
-	bpf_map_delete_elem(&modules, &mod);
-	bpf_map_delete_elem(&module_names, &record->module);
 	take_rule(record, doing);
 	if (doing) {
 		record->begun_ns = doing->begun_ns;

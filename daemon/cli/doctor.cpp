@@ -34,10 +34,11 @@ void examine_policy(const Probe& probe, Diagnosis& diagnosis) {
     const auto config = load_config(std::nullopt);
     const auto modules = probe.modules();
     const auto timers = probe.armed_timers();
+    const auto areas = probe.percpu_areas();
     if (!config)
         diagnosis.not_effective->push_back(config.error().text());
-    else if (modules && timers)
-        diagnosis.policy = policy_rows(*config, *modules, *timers);
+    else if (modules && timers && areas)
+        diagnosis.policy = policy_rows(*config, *modules, *timers, *areas);
 }
 
 Result<void> examine(const ProbeSettings& settings, Diagnosis& diagnosis) {

@@ -2,6 +2,7 @@
 #include "cli/examiner.h"
 
 #include <csignal>
+#include <filesystem>
 #include <fstream>
 #include <utility>
 
@@ -22,13 +23,16 @@ std::string srcversion_of_loaded(const std::string& module) {
 }
 
 std::optional<bool> examine_loaded(const std::string& module) {
+    const auto srcversion = srcversion_of_loaded(module);
     const auto file = find_module_file(module);
     auto report = file ? preflight(*file) : Result<PreflightReport>(fail(file.error()));
     if (!report) {
         spdlog::warn("module {} can't be examined: {}", printable(module), report.error().text());
         return std::nullopt;
     }
-    if (report->srcversion != srcversion_of_loaded(module)) {
+    if (!std::filesystem::exists(fmt::format("/sys/module/{}", module)))
+        return std::nullopt; // gone meanwhile
+    if (report->srcversion != srcversion) {
         spdlog::warn("module {} can't be examined: {} is another build of it", printable(module), *file);
         return std::nullopt;
     }

@@ -11,6 +11,7 @@
 #include "config/config.h"
 #include "incident/json.h"
 #include "incident/text.h"
+#include "probe/pins.h"
 #include "verdict/decode.h"
 #include "verdict/gaps.h"
 
@@ -76,10 +77,20 @@ ExitCode print_inventory(std::vector<ModuleTimers> inventory, std::vector<Policy
 std::vector<PolicyRow> read_policy(const Probe& probe, const std::vector<LoadedModule>& modules) {
     const auto config = load_config(std::nullopt);
     const auto timers = probe.armed_timers();
-    if (config && timers)
-        return policy_rows(*config, modules, *timers);
-    fmt::print(stderr, "disarmd: {}\n", config ? timers.error().text() : config.error().text());
-    return {};
+    const auto areas = probe.percpu_areas();
+    if (!config || !timers || !areas) {
+        fmt::print(stderr, "disarmd: {}\n",
+                   (!config   ? config.error()
+                    : !timers ? timers.error()
+                              : areas.error())
+                       .text());
+        return {};
+    }
+    auto rows = policy_rows(*config, modules, *timers, *areas);
+    if (std::ranges::any_of(rows, &PolicyRow::denied) && !is_anything_pinned())
+        fmt::print(stderr, "disarmd: no service has run since this host was booted (or it was released): "
+                           "what the rules say is not in force\n");
+    return rows;
 }
 
 } // namespace

@@ -7,6 +7,7 @@
 #include <spdlog/spdlog.h>
 
 #include "probe/enforcer.h"
+#include "verdict/decode.h"
 
 namespace disarmd {
 
@@ -23,6 +24,17 @@ void ModuleKnowledge::look(const Config& config) {
     }
     const std::lock_guard lock(mutex_);
     leaked_.merge(*leaked);
+}
+
+void ModuleKnowledge::inherit(const std::vector<std::pair<abi::module_key, std::uint32_t>>& facts) {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [module, bits] : facts) {
+        const ModuleBuild build{text_of(module.name), text_of(module.srcversion)};
+        if ((bits & abi::FACT_LEAKED_BEFORE) != 0)
+            leaked_.insert(build);
+        if ((bits & abi::FACT_PREFLIGHT_FAILS) != 0)
+            failed_.insert(build);
+    }
 }
 
 bool ModuleKnowledge::add_leak(const ModuleBuild& build) {

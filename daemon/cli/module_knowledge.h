@@ -22,6 +22,8 @@ public:
 
     // Anew: what the ledger knows. One that can't be read is told in the log, and knows nothing.
     void look(const Config& config);
+    // What the programs of an earlier daemon were told, or saw themselves.
+    void inherit(const std::vector<std::pair<abi::module_key, std::uint32_t>>& facts);
     // Return whether that was news.
     bool add_leak(const ModuleBuild& build);
     bool add_preflight(const ModuleBuild& build, bool fails);

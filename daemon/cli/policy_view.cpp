@@ -20,10 +20,19 @@ bool is_in(const abi::module_memory& memory, std::uint64_t address) {
         memory.ranges, [&](const abi::memory_range& range) { return address - range.start < range.size; });
 }
 
+// In a CPU's instance of its per-CPU data.
+bool is_in_percpu(const abi::module_memory& memory, const std::vector<std::uint64_t>& areas,
+                  std::uint64_t address) {
+    return std::ranges::any_of(areas, [&](std::uint64_t area) {
+        return address - (memory.percpu.start + area) < memory.percpu.size;
+    });
+}
+
 } // namespace
 
 std::vector<PolicyRow> policy_rows(const Config& config, const std::vector<LoadedModule>& modules,
-                                   const std::vector<ArmedTimer>& timers) {
+                                   const std::vector<ArmedTimer>& timers,
+                                   const std::vector<std::uint64_t>& percpu_areas) {
     const ModuleKnowledge known(config);
     std::vector<PolicyRow> rows;
     if (config.policy.rules.empty())
@@ -35,7 +44,8 @@ std::vector<PolicyRow> policy_rows(const Config& config, const std::vector<Loade
         const auto& memory = module.instance.memory;
         facts.armed = static_cast<std::size_t>(std::ranges::count_if(timers, [&](const ArmedTimer& timer) {
             return timer.state.orphaned == 0 &&
-                   (is_in(memory, timer.state.callback) || is_in(memory, timer.timer));
+                   (is_in(memory, timer.state.callback) || is_in(memory, timer.timer) ||
+                    is_in_percpu(memory, percpu_areas, timer.timer));
         }));
         facts.leaked_before = known.has_leaked({facts.name, facts.srcversion});
         if (asks_preflight_of(config.policy, facts.name, facts.srcversion))

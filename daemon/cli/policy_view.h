@@ -21,7 +21,8 @@ struct PolicyRow {
 
 // Of the loaded modules that a rule takes, by name.
 std::vector<PolicyRow> policy_rows(const Config& config, const std::vector<LoadedModule>& modules,
-                                   const std::vector<ArmedTimer>& timers);
+                                   const std::vector<ArmedTimer>& timers,
+                                   const std::vector<std::uint64_t>& percpu_areas);
 
 // Empty if there are none.
 std::string to_table(const std::vector<PolicyRow>& rows);

@@ -5,6 +5,10 @@
 namespace disarmd {
 
 ExitCode release(const ReleaseOptions&) {
+    // What it uses would stay, and what it pins next would be found by nobody.
+    const auto lock = lock_pins();
+    if (!lock)
+        return complain(lock.error(), ExitCode::impossible);
     const auto released = release_pins();
     if (!released)
         return complain(released.error(), ExitCode::impossible);

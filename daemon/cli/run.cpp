@@ -61,7 +61,8 @@ void panic() {
 
 class Service {
 public:
-    Service(Probe probe, std::vector<Predecessor> predecessors, EventLoop loop,
+    Service(Probe probe, std::vector<Predecessor> predecessors,
+            const std::shared_ptr<const Inheritance>& inherited, EventLoop loop,
             std::vector<std::unique_ptr<Sink>> sinks, Config config, RunOptions options)
         : probe_(std::move(probe)),
           loop_(std::move(loop)),
@@ -72,7 +73,10 @@ public:
           options_(std::move(options)),
           known_(config_),
           enforcer_(probe_.policy_ports()),
-          predecessors_(std::move(predecessors)) {}
+          predecessors_(std::move(predecessors)) {
+        if (inherited)
+            known_.inherit(inherited->facts);
+    }
 
     ExitCode run();
 
@@ -82,7 +86,7 @@ private:
     void tell_how_it_watches() const;
     Result<void> enforce();
     void tell_policy() const;
-    void pin();
+    bool pin(); // whether that was done; if not it is told
     void take_over();
     void reload();
     void learn();
@@ -209,19 +213,20 @@ void Service::tell_policy() const {
     if (config_.policy.rules.empty())
         return;
     spdlog::info("policy: {}{}", count_text(config_.policy.rules.size(), "rule"),
-                 enforcer_.can_deny() ? "; denying unloads is effective" : "");
+                 enforcer_.denies() ? "; denying unloads is effective" : "");
     for (const auto& what : enforcer_.not_effective())
         spdlog::error("not effective: {}", what);
 }
 
 // Whatever ends this, the programs go on: they record, and deny.
-void Service::pin() {
+bool Service::pin() {
     auto links = probe_.links();
-    std::ranges::copy(enforcer_.links(), std::back_inserter(links));
+    for (auto* const link : enforcer_.links())
+        links.push_back({link, false});
     auto pinned = pin_programs(links, probe_.maps_to_keep());
     if (!pinned) {
         spdlog::error("modules are watched only as long as this runs: {}", pinned.error().text());
-        return;
+        return false;
     }
     if (pinned->unpinned != 0)
         spdlog::warn("{} of {} would end with this, as this kernel can't keep them: verdicts without the "
@@ -231,6 +236,7 @@ void Service::pin() {
     const auto earlier = std::exchange(pinned_, pinned->folder);
     if (auto removed = earlier.empty() ? Result<void>() : remove_pinned(earlier); !removed)
         spdlog::warn("{}", removed.error().text());
+    return true;
 }
 
 // Only now, as these programs are there and pinned, do earlier ones go.
@@ -257,13 +263,8 @@ void Service::take_over() {
 }
 
 Result<void> Service::enforce() {
-    std::vector<Coverage::Rule> names;
-    names.reserve(config_.policy.rules.size());
-    for (const auto& rule : config_.policy.rules)
-        names.push_back({rule_text(rule), rule.on_unload == OnUnload::deny});
     known_.look(config_);
     learn();
-    probe_.name_rules(std::move(names));
     if (auto set = enforcer_.set_policy(config_.policy); !set)
         return set;
     const auto modules = probe_.modules();
@@ -280,6 +281,12 @@ void Service::reload() {
     if (!config) {
         spdlog::error("the configuration is not reloaded, and what it was stays in force: {}",
                       config.error().text());
+        return;
+    }
+    if (config->policy.panic_confirmed && !holder_) {
+        spdlog::error(
+            "the configuration is not reloaded: that a leak may crash the host counts from the next "
+            "start on (systemctl restart disarmd)");
         return;
     }
     config_.policy = std::move(config->policy);
@@ -315,7 +322,9 @@ ExitCode Service::watch() {
         return complain(
             {ENOTSUP, fmt::format("--require-enforcement: {}", fmt::join(enforcer_.not_effective(), "; "))},
             ExitCode::impossible);
-    pin();
+    if (!pin() && options_.require_enforcement)
+        return complain({ENOTSUP, "--require-enforcement: unloads would be denied only as long as this runs"},
+                        ExitCode::impossible);
     take_over();
     const auto modules = probe_.modules();
     const auto timers = probe_.armed_timers();
@@ -388,8 +397,8 @@ ExitCode run(const RunOptions& options) {
     auto loop = EventLoop::create();
     if (!loop)
         return complain(loop.error(), ExitCode::inconclusive);
-    return Service(std::move(*probe), std::move(*predecessors), std::move(*loop), std::move(*sinks), *config,
-                   options)
+    return Service(std::move(*probe), std::move(*predecessors), settings.inherited, std::move(*loop),
+                   std::move(*sinks), *config, options)
         .run();
 }
 

@@ -4,19 +4,24 @@
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
 #include <functional>
 #include <map>
 #include <vector>
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <toml++/toml.h>
+#include <unistd.h>
 
 #include "base/text.h"
+#include "base/unique_fd.h"
 
 namespace disarmd {
 
 namespace {
+
+constexpr off_t largest_file = 1 << 20;
 
 Error error_at(const std::string& path, const toml::node& node, std::string_view what) {
     return {EINVAL, fmt::format("{}:{}: {}", path, node.source().begin.line, what)};
@@ -213,11 +218,15 @@ Result<void> read_policy(const std::string& path, const toml::table& table, Poli
 }
 
 // What only all files together tell.
-Result<void> check_policy(const Policy& policy) {
-    if (policy.panic_confirmed)
-        return {};
-    for (const auto& rule : policy.rules) {
-        if (rule.on_leak == OnLeak::panic)
+Result<void> check_policy(const Config& config) {
+    for (const auto& rule : config.policy.rules) {
+        if (rule.on_leak != OnLeak::panic)
+            continue;
+        if (!config.sinks.kmsg)
+            return fail({EINVAL, fmt::format("{}: on_leak = \"panic\" wants sinks.kmsg: its line is all that "
+                                             "tells why the host crashed",
+                                             rule.where)});
+        if (!config.policy.panic_confirmed)
             return fail({EINVAL, fmt::format("{}: on_leak = \"panic\" crashes this host on purpose: say "
                                              "panic_confirmed = true in [policy] if that is meant",
                                              rule.where)});
@@ -289,15 +298,31 @@ Result<void> add_text(std::string_view text, const std::string& path, Config& co
     return {};
 }
 
+// Nothing that opening or reading it could wait for, or that has no end.
 Result<std::string> read_text(const std::string& path) {
-    std::ifstream file(path);
-    if (!file)
+    const auto failed = [&] {
         return fail(Error::from_errno(fmt::format("reading the configuration {}", path)));
-    std::string text;
-    for (std::string line; std::getline(file, line);)
-        text += line + '\n';
-    if (file.bad()) // a directory opens, but can't be read
-        return fail(Error::from_errno(fmt::format("reading the configuration {}", path)));
+    };
+    const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+    struct stat status {};
+    if (!file || ::fstat(file.get(), &status) != 0)
+        return failed();
+    if (!S_ISREG(status.st_mode))
+        return fail({EINVAL, fmt::format("reading the configuration {}: it is no regular file", path)});
+    if (status.st_size > largest_file)
+        return fail({EFBIG, fmt::format("reading the configuration {}: it has more than {} bytes", path,
+                                        largest_file)});
+    std::string text(static_cast<std::size_t>(status.st_size), '\0');
+    std::size_t length = 0;
+    while (length < text.size()) {
+        const auto got = ::read(file.get(), &text[length], text.size() - length);
+        if (got < 0)
+            return failed();
+        if (got == 0)
+            break;
+        length += static_cast<std::size_t>(got);
+    }
+    text.resize(length);
     return text;
 }
 
@@ -333,7 +358,7 @@ Result<Config> parse_config(std::string_view text, const std::string& path) {
     Config config;
     if (auto added = add_text(text, path, config); !added)
         return fail(added.error());
-    if (auto checked = check_policy(config.policy); !checked)
+    if (auto checked = check_policy(config); !checked)
         return fail(checked.error());
     return config;
 }
@@ -353,7 +378,7 @@ Result<Config> load_config(const std::optional<std::string>& path) {
         if (auto added = add_file(file, config); !added)
             return fail(added.error());
     }
-    if (auto checked = check_policy(config.policy); !checked)
+    if (auto checked = check_policy(config); !checked)
         return fail(checked.error());
     return config;
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <sstream>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -39,6 +40,15 @@ Host read_host() {
     }
     host.boot_id = first_line_of("/proc/sys/kernel/random/boot_id");
     return host;
+}
+
+bool has_active_lsm(std::string_view name) {
+    std::istringstream active(first_line_of("/sys/kernel/security/lsm"));
+    for (std::string each; std::getline(active, each, ',');) {
+        if (each == name)
+            return true;
+    }
+    return false;
 }
 
 std::optional<Task> read_task(std::uint32_t pid) {

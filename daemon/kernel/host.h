@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace disarmd {
@@ -16,6 +17,9 @@ struct Host {
 };
 
 Host read_host();
+
+// Whether the kernel asks that security module; not where that can't be read.
+bool has_active_lsm(std::string_view name);
 
 struct Task {
     std::string comm;

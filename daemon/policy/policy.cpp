@@ -197,6 +197,7 @@ Result<abi::policy_rule> compile(const Rule& rule) {
     copy_text(compiled.srcversion, rule.srcversion);
     compiled.on_unload = static_cast<std::uint32_t>(rule.on_unload);
     compiled.on_leak = static_cast<std::uint32_t>(rule.on_leak);
+    copy_text(compiled.text, rule_text(rule));
     return compiled;
 }
 

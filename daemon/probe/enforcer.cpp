@@ -13,11 +13,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 
 namespace disarmd {
 
 namespace {
+
+constexpr int proof_attempts = 4;
 
 bool operator==(const abi::module_key& left, const abi::module_key& right) {
     return std::memcmp(&left, &right, sizeof(left)) == 0;
@@ -32,10 +35,10 @@ abi::module_key module_key_of(const std::string& name, const std::string& srcver
     return key;
 }
 
-Result<void> prove_denying(const __u64& proofs) {
+Result<void> prove_denying(const std::string& proof_name, const __u64& proofs) {
     const auto seen = [&] { return *static_cast<const volatile __u64*>(&proofs); };
     const auto before = seen();
-    const auto result = ::syscall(SYS_delete_module, DISARMD_PROOF_NAME, O_NONBLOCK);
+    const auto result = ::syscall(SYS_delete_module, proof_name.c_str(), O_NONBLOCK);
     const int error = errno;
     if (result == 0 || error != EPERM)
         return fail({ENOTSUP, fmt::format("the kernel did not heed it, and answered {}",
@@ -73,13 +76,7 @@ Result<void> Enforcer::write_rules(const Policy& policy) const {
     return {};
 }
 
-void Enforcer::place(Link& link, bpf_program* program, bool wanted, std::string_view purpose) {
-    if (!wanted) {
-        if (link && bpf_link__pin_path(link.get()) != nullptr)
-            bpf_link__unpin(link.get());
-        link.reset();
-        return;
-    }
+void Enforcer::place(Link& link, bpf_program* program, std::string_view purpose) {
     if (link)
         return;
     link.reset(bpf_program__attach(program));
@@ -88,19 +85,33 @@ void Enforcer::place(Link& link, bpf_program* program, bool wanted, std::string_
             fmt::format("{}: {}", purpose, Error::from_errno("the kernel refuses the program").text()));
 }
 
+void Enforcer::prove() {
+    auto proven = prove_denying(ports_.proof_name, *ports_.proofs);
+    // Another task on this CPU may have been in the program just then.
+    for (int again = 0; !proven && again < proof_attempts; ++again)
+        proven = prove_denying(ports_.proof_name, *ports_.proofs);
+    denies_ = proven.has_value();
+    if (!proven)
+        not_effective_.push_back(fmt::format("denying unloads: {}", proven.error().text()));
+    else if (*ports_.denies_since_ns == 0)
+        std::atomic_ref(*ports_.denies_since_ns).store(monotonic_ns());
+}
+
 Result<void> Enforcer::set_policy(const Policy& policy) {
     not_effective_.clear();
+    denies_ = false;
     if (auto written = write_rules(policy); !written)
         return written;
-    place(deny_, ports_.deny, policy.can_deny(), "denying unloads");
-    place(drain_, ports_.drain, policy.can_drain(), "draining");
-    std::atomic_ref(*ports_.drain_attached).store(drain_ ? 1U : 0U);
-    if (deny_) {
-        if (auto proven = prove_denying(*ports_.proofs); !proven) {
-            not_effective_.push_back(fmt::format("denying unloads: {}", proven.error().text()));
-            deny_.reset();
-        }
+    if (policy.can_deny()) {
+        place(deny_, ports_.deny, "denying unloads");
+        if (deny_)
+            prove();
     }
+    if (policy.can_drain())
+        place(drain_, ports_.drain, "draining");
+    else
+        drain_.reset();
+    std::atomic_ref(*ports_.drain_attached).store(drain_ ? 1U : 0U);
     return {};
 }
 

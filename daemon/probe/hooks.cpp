@@ -33,6 +33,8 @@ struct HookPlan {
 
 // arch/*/include/asm/syscall_wrapper.h
 const std::vector<std::string> delete_module{"__x64_sys_delete_module", "__arm64_sys_delete_module"};
+// For 32-bit programs.
+const std::vector<std::string> delete_module_compat{"__ia32_sys_delete_module"};
 // 6.10 (12af2b83d0b1 "mm: introduce execmem_alloc() and execmem_free()")
 const std::vector<std::string> memory_free{"module_memfree", "execmem_free"};
 const std::vector<std::string> load_module{"load_module"};
@@ -168,15 +170,16 @@ std::vector<HookPlan> module_plans(Backend backend) {
         {{"kprobe_free_module", kprobe, {"free_module"}, false, Loop::needed}},
         {{"kprobe_free_module_unrolled", kprobe, {"free_module"}, false, Loop::lacking}},
     };
-    // A kprobe's program is not preempted, in which another task on that CPU would miss its own.
+    // A kprobe's program is not preempted, in which another task on that CPU would miss its own. But where
+    // there is no bpf_loop() (before 5.17) a kprobe may be none that stays without the daemon.
     std::vector<std::vector<Program>> memory_ways{
         {{"kprobe_module_memory_free", kprobe, memory_free, false, Loop::needed}},
         {{"kprobe_module_memory_free_unrolled", kprobe, memory_free, false, Loop::lacking}},
     };
     if (trampolines) {
         memory_ways.push_back({{"on_module_memory_free", fentry, memory_free, false, Loop::needed}});
-        memory_ways.push_back(
-            {{"on_module_memory_free_unrolled", fentry, memory_free, false, Loop::lacking}});
+        memory_ways.insert(memory_ways.begin(),
+                           {{"on_module_memory_free_unrolled", fentry, memory_free, false, Loop::lacking}});
     }
     return {
         {"calls that delete delayed works",
@@ -206,11 +209,16 @@ std::vector<HookPlan> module_plans(Backend backend) {
         {"inits being begun", HookRole::verdict,
          ways({{{"on_init_module", fentry, init_module}}}, {{{"kprobe_init_module", kprobe, init_module}}})},
         {"unloads having returned", HookRole::detail,
-         ways({{{"on_delete_module_exit", fexit, delete_module}}},
-              {{{"kprobe_delete_module_exit", kretprobe, delete_module}}})},
+         ways({{{"on_delete_module_exit", fexit, delete_module},
+                {"on_delete_module_compat_exit", fexit, delete_module_compat}},
+               {{"on_delete_module_exit", fexit, delete_module}}},
+              {{{"kprobe_delete_module_exit", kretprobe, joined({delete_module, delete_module_compat}),
+                 true}}})},
         {"unloads being begun", HookRole::detail,
-         ways({{{"on_delete_module", fentry, delete_module}}},
-              {{{"kprobe_delete_module", kprobe, delete_module}}})},
+         ways({{{"on_delete_module", fentry, delete_module},
+                {"on_delete_module_compat", fentry, delete_module_compat}},
+               {{"on_delete_module", fentry, delete_module}}},
+              {{{"kprobe_delete_module", kprobe, joined({delete_module, delete_module_compat}), true}}})},
         {"modules being loaded", HookRole::verdict, {{{"on_module_load", raw_tracepoint, {"module_load"}}}}},
         {"modules being freed: the verdict", HookRole::verdict,
          ways(std::move(free_ways), std::move(free_kprobes))},

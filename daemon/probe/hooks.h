@@ -58,6 +58,7 @@ struct KernelOffer {
     std::set<std::string> typed_functions; // in BTF: what fentry needs
     std::set<std::string> functions;       // in kallsyms: what a kprobe needs
     bool has_loop = false;                 // the helper bpf_loop()
+    bool has_bpf_lsm = false;              // programs as a security module are asked
 };
 
 // The hooks of a backend (not automatic), in the order in which they are to be attached: what

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "probe/pins.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include <bpf/bpf.h>
@@ -47,18 +48,29 @@ Result<void> pin_maps(const std::string& folder, const std::map<std::string, int
     return {};
 }
 
-std::size_t pin_links(const std::string& folder, const std::vector<bpf_link*>& links) {
-    std::size_t unpinned = 0;
+struct Unpinned {
+    std::size_t details = 0;
+    std::size_t others = 0;
+};
+
+Unpinned pin_links(const std::string& folder, const std::vector<LinkToPin>& links) {
+    Unpinned unpinned;
     for (std::size_t i = 0; i < links.size(); ++i) {
-        if (bpf_obj_pin(bpf_link__fd(links[i]), fmt::format("{}/{}", folder, i).c_str()) != 0) {
+        if (bpf_obj_pin(bpf_link__fd(links[i].link), fmt::format("{}/{}", folder, i).c_str()) != 0) {
             spdlog::debug("{}", Error::from_errno("pinning a link").text());
-            ++unpinned;
+            ++(links[i].is_detail ? unpinned.details : unpinned.others);
         }
     }
     return unpinned;
 }
 
-Result<Pinned> fill(const std::string& building, const std::string& id, const std::vector<bpf_link*>& links,
+const char* prefix_of(const Unpinned& unpinned) {
+    if (unpinned.others != 0)
+        return partial_prefix;
+    return unpinned.details != 0 ? lean_prefix : whole_prefix;
+}
+
+Result<Pinned> fill(const std::string& building, const std::string& id, const std::vector<LinkToPin>& links,
                     const std::map<std::string, int>& maps) {
     const auto maps_folder = fmt::format("{}/{}", building, maps_name);
     const auto links_folder = fmt::format("{}/{}", building, links_name);
@@ -68,10 +80,8 @@ Result<Pinned> fill(const std::string& building, const std::string& id, const st
     }
     if (auto pinned = pin_maps(maps_folder, maps); !pinned)
         return fail(pinned.error());
-    Pinned pinned;
-    pinned.unpinned = pin_links(links_folder, links);
-    pinned.folder =
-        fmt::format("{}/{}{}", pins_folder, pinned.unpinned == 0 ? whole_prefix : partial_prefix, id);
+    const auto unpinned = pin_links(links_folder, links);
+    const Pinned pinned{fmt::format("{}/{}{}", pins_folder, prefix_of(unpinned), id), unpinned.others};
     if (::rename(building.c_str(), pinned.folder.c_str()) != 0)
         return fail(Error::from_errno(fmt::format("naming {}", pinned.folder)));
     return pinned;
@@ -118,7 +128,7 @@ Result<UniqueFd> lock_pins() {
     return folder;
 }
 
-Result<Pinned> pin_programs(const std::vector<bpf_link*>& links, const std::map<std::string, int>& maps) {
+Result<Pinned> pin_programs(const std::vector<LinkToPin>& links, const std::map<std::string, int>& maps) {
     if (auto removed = remove_unfinished(); !removed)
         return fail(removed.error());
     // In the order of their making by name as well.
@@ -130,6 +140,16 @@ Result<Pinned> pin_programs(const std::vector<bpf_link*>& links, const std::map<
             spdlog::debug("{}", removed.error().text());
     }
     return pinned;
+}
+
+bool is_anything_pinned() {
+    std::error_code ignored;
+    const fs::directory_iterator folders(pins_folder, ignored);
+    return std::any_of(begin(folders), end(folders), [](const fs::directory_entry& entry) {
+        const auto name = entry.path().filename().string();
+        return name.starts_with(whole_prefix) || name.starts_with(lean_prefix) ||
+               name.starts_with(partial_prefix);
+    });
 }
 
 Result<void> remove_pinned(const std::string& folder) {

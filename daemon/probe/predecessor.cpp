@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "probe/map_reader.h"
 #include "probe/pins.h"
+#include "verdict/decode.h"
 
 namespace disarmd {
 
@@ -70,6 +71,14 @@ __u32 value_size_of(int map) {
 
 } // namespace
 
+std::optional<Coverage::Rule> read_rule(int rules, std::uint32_t number) {
+    const std::uint32_t index = number - 1;
+    auto rule = std::make_unique<abi::policy_rule>();
+    if (number == 0 || bpf_map_lookup_elem(rules, &index, rule.get()) != 0)
+        return std::nullopt;
+    return Coverage::Rule{text_of(rule->text), rule->on_unload == abi::ON_UNLOAD_DENY};
+}
+
 Result<std::vector<Predecessor>> Predecessor::find() {
     std::vector<Predecessor> found;
     const auto schemas = names_in(pins_root);
@@ -85,7 +94,8 @@ Result<std::vector<Predecessor>> Predecessor::find() {
             one.folder_ = fmt::format("{}/{}", of_schema, name);
             one.whole_ = name.starts_with(whole_prefix);
             one.this_schema_ = of_schema == pins_folder;
-            if (!one.whole_ && !name.starts_with(partial_prefix))
+            one.kept_watching_ = one.whole_ || name.starts_with(lean_prefix);
+            if (!one.kept_watching_ && !name.starts_with(partial_prefix))
                 continue;
             const auto maps_folder = fmt::format("{}/{}", one.folder_, maps_name);
             const auto maps = names_in(maps_folder);
@@ -115,7 +125,7 @@ int Predecessor::map(const std::string& name) const {
 
 Result<Inheritance> Predecessor::knowledge() const {
     Inheritance known;
-    if (!this_schema_ || !whole_)
+    if (!this_schema_ || !kept_watching_)
         return known;
     auto read = for_each_element<std::uint64_t, abi::tracked_timer>(
         map("armed_timers"), "armed_timers", [&](std::uint64_t timer, const abi::tracked_timer& entry) {
@@ -131,6 +141,11 @@ Result<Inheritance> Predecessor::knowledge() const {
         read = for_each_element<std::uint64_t, abi::timer_evidence>(
             map("evidence"), "evidence", [&](std::uint64_t timer, const abi::timer_evidence& evidence) {
                 known.evidence.emplace_back(timer, evidence);
+            });
+    if (read)
+        read = for_each_element<abi::module_key, std::uint32_t>(
+            map("module_facts"), "module_facts", [&](const abi::module_key& module, std::uint32_t facts) {
+                known.facts.emplace_back(module, facts);
             });
     if (!read)
         return fail(read.error());
@@ -202,6 +217,10 @@ std::uint64_t Predecessor::losses(abi::loss what) const {
     if (at + sizeof(count) <= value.size() && bpf_map_lookup_elem(variables, &first, value.data()) == 0)
         std::memcpy(&count, &value[at], sizeof(count));
     return count;
+}
+
+std::optional<Coverage::Rule> Predecessor::rule(std::uint32_t number) const {
+    return this_schema_ ? read_rule(map("rules"), number) : std::nullopt;
 }
 
 Result<void> Predecessor::detach() const {

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,8 +14,12 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "state/inventory.h"
+#include "verdict/judge.h"
 
 namespace disarmd {
+
+// Of a map of rules, the one of that number: one more than its index. Nothing if there is none.
+std::optional<Coverage::Rule> read_rule(int rules, std::uint32_t number);
 
 // What programs know of the timers and modules that are there now, for others to know it as well.
 struct Inheritance {
@@ -22,6 +27,7 @@ struct Inheritance {
     std::vector<ArmedTimer> timers;
     std::vector<std::pair<std::uint64_t, abi::timer_evidence>> evidence; // of these, by timer
     std::vector<LoadedModule> modules;
+    std::vector<std::pair<abi::module_key, std::uint32_t>> facts; // bits of abi::module_fact
 };
 
 // The programs of a daemon that has ended, by what it pinned: they go on to watch and to record until
@@ -41,6 +47,8 @@ public:
     Result<void> take(const abi::unload_record& record) const;
     // The ring of its copies of symbol tables; -1 if it is not to be read.
     [[nodiscard]] int symbol_pieces() const;
+    // Which a record names by its number, one more than the index; nothing if it can't be read.
+    [[nodiscard]] std::optional<Coverage::Rule> rule(std::uint32_t number) const;
     // By enum loss, as far as it is known.
     [[nodiscard]] std::uint64_t losses(abi::loss what) const;
 
@@ -50,7 +58,8 @@ public:
     Result<void> remove() const;
 
     [[nodiscard]] const std::string& folder() const { return folder_; }
-    // Whether its programs stayed attached without it, all of them.
+    // Whether its programs stayed attached without it: those that verdicts build on, and all.
+    [[nodiscard]] bool kept_watching() const { return kept_watching_; }
     [[nodiscard]] bool is_whole() const { return whole_; }
     // Whether its maps look as this version's do.
     [[nodiscard]] bool is_of_this_schema() const { return this_schema_; }
@@ -61,6 +70,7 @@ private:
     [[nodiscard]] Result<std::vector<abi::unload_record>> read_records() const;
 
     std::string folder_;
+    bool kept_watching_ = false;
     bool whole_ = false;
     bool this_schema_ = false;
     std::map<std::string, UniqueFd> maps_;

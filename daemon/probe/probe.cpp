@@ -20,6 +20,7 @@
 #include <spdlog/spdlog.h>
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "disarmd.skel.h"
 #include "kernel/host.h"
 #include "kernel/symbol_table.h"
@@ -39,6 +40,8 @@ constexpr std::uint32_t untracked_per_cpu = 256;
 constexpr std::uint32_t survey_unfinished = 1U << 31U;
 // Of a module that is freed as the earlier programs are let go: a drain takes two seconds at most.
 constexpr std::chrono::seconds unload_patience(5);
+// Whether a module may be unloaded is asked by as many tasks at once, at most.
+constexpr std::uint32_t questions_at_once = 16;
 // Further ones are known without their history: what they would take is kept for long.
 constexpr std::size_t inherited_timers_max = 16384;
 
@@ -62,6 +65,9 @@ struct CopiedSymbols {
 };
 // Of modules that were freed without a verdict that names them.
 constexpr std::size_t copied_symbols_kept = 64;
+
+// Read until something else gets its turn.
+constexpr std::size_t notes_at_once = 256;
 
 // Tasks that are unloading a module, or did lately.
 constexpr std::size_t unloaders_kept = 64;
@@ -122,17 +128,23 @@ struct Probe::State {
     std::set<std::string> refused;
 
     std::unique_ptr<disarmd_bpf, FreeSkeleton> skeleton;
-    std::vector<std::unique_ptr<bpf_link, FreeLink>> links;
-    std::unique_ptr<ring_buffer, FreeRing> ring;
+    struct OwnLink {
+        std::unique_ptr<bpf_link, FreeLink> link;
+        HookRole role;
+    };
+    std::vector<OwnLink> links;
+    std::unique_ptr<ring_buffer, FreeRing> ring;         // of notifications
+    std::unique_ptr<ring_buffer, FreeRing> symbol_ring;  // of pieces of symbol tables
+    std::size_t notes = 0;                               // that were read at once
     std::map<std::uint64_t, CopiedSymbols> copied;       // by key, as of abi::symbol_piece
     std::map<std::uint64_t, SymbolTable> init_functions; // of modules that are loaded, by loaded_ns
     // But modules'; the programs' own frames are in most stacks. Being read, maybe.
     std::shared_future<std::map<Part, SymbolTable>> symbols;
     std::deque<std::pair<std::uint32_t, Task>> unloaders; // by pid, oldest first
-    std::vector<Coverage::Rule> rules;                    // of the policy
     std::vector<HookChoice> choices;
     std::vector<Hook> hooks;                 // of the choices, in their order
     std::deque<MissedRuns> missed_runs;      // oldest first
+    std::string proof_name;                  // of a module whose unload is always denied
     std::vector<std::string> loaded_modules; // notified, not yet handed out
     struct TakenOver {
         std::uint32_t pid = 0;
@@ -157,7 +169,8 @@ struct Probe::State {
             state->keep_task(note->pid);
         if (note->kind == abi::NOTIFY_MODULE_LOADED)
             state->loaded_modules.emplace_back(note->module, ::strnlen(note->module, sizeof(note->module)));
-        return 0;
+        // Whoever begins unloads without end is not to keep this from everything else.
+        return ++state->notes < notes_at_once ? 0 : -EAGAIN;
     }
 
     void keep_task(std::uint32_t pid) {
@@ -228,8 +241,8 @@ struct Probe::State {
             bpf_program__set_autoattach(each, false);
             bpf_program__set_autoload(
                 each, each == skeleton->progs.survey || each == skeleton->progs.hold ||
-                          (settings.enforces && (each == skeleton->progs.deny_unload ||
-                                                 each == skeleton->progs.drain_at_module_free)));
+                          (settings.enforces &&
+                           (each == denying_program() || each == skeleton->progs.drain_at_module_free)));
         }
         for (const auto& choice : choices) {
             for (const auto& chosen : choice.programs) {
@@ -242,6 +255,10 @@ struct Probe::State {
                         layout.functions.at(chosen.targets.front());
             }
         }
+    }
+
+    [[nodiscard]] bpf_program* denying_program() const {
+        return offer.has_bpf_lsm ? skeleton->progs.deny_unload_by_lsm : skeleton->progs.deny_unload;
     }
 
     // The map is there for others as well, and is the one that was there before.
@@ -262,8 +279,8 @@ struct Probe::State {
         };
         Result<void> done;
         const auto& maps = skeleton->maps;
-        const auto timers = std::span(known.timers)
-                                .first(std::min(known.timers.size(), inherited_timers_max));
+        const auto timers =
+            std::span(known.timers).first(std::min(known.timers.size(), inherited_timers_max));
         for (auto timer = timers.begin(); done && timer != timers.end(); ++timer)
             done = put(maps.inherited_timers, timer->timer, timer->state);
         for (auto module = known.modules.begin(); done && module != known.modules.end(); ++module)
@@ -286,9 +303,17 @@ struct Probe::State {
         return true;
     }
 
+    [[nodiscard]] Result<void> take(const abi::unload_record& record) const {
+        if (bpf_map_delete_elem(bpf_map__fd(skeleton->maps.unloads), &record.id) != 0)
+            return fail(Error::from_errno("taking an unload record"));
+        std::atomic_ref(skeleton->bss->unloads_kept).fetch_sub(1);
+        return {};
+    }
+
     // Opens and loads the skeleton for the backend.
     Result<void> load() {
         ring.reset();
+        symbol_ring.reset();
         skeleton.reset(disarmd_bpf::open());
         if (!skeleton)
             return fail(Error::from_errno("opening the kernel programs"));
@@ -309,10 +334,14 @@ struct Probe::State {
         rodata.kprobes_all_disarmed_addr = layout.kprobes_all_disarmed;
         rodata.scan_steps = settings.scan_steps;
         rodata.armed_timers_max = settings.armed_timers;
+        // Another's program may be asked first, and would answer for this one.
+        proof_name = fmt::format("{}{}", DISARMD_PROOF_NAME, monotonic_ns());
+        copy_text(rodata.proof_name, proof_name);
         rodata.tracked_by_kprobes = backend == Backend::kprobe ? 1 : 0;
         const auto& maps = skeleton->maps;
         bpf_map__set_max_entries(maps.armed_timers, settings.armed_timers);
-        bpf_map__set_max_entries(maps.unloads, settings.unloads);
+        rodata.unloads_max = settings.unloads;
+        bpf_map__set_max_entries(maps.unloads, settings.unloads + questions_at_once);
         for (bpf_map* const per_cpu : {maps.cpus, maps.recent_arms, maps.percpu_areas})
             bpf_map__set_max_entries(per_cpu, layout.possible_cpus);
         bpf_map__set_max_entries(maps.reported_untracked, layout.possible_cpus * untracked_per_cpu);
@@ -342,10 +371,10 @@ struct Probe::State {
         ring.reset(ring_buffer__new(bpf_map__fd(maps.notifications), State::on_notification, this, nullptr));
         if (!ring)
             return fail(Error::from_errno("opening the notification ring buffer"));
-        if (const int err =
-                ring_buffer__add(ring.get(), bpf_map__fd(maps.symbol_pieces), State::on_symbol_piece, this);
-            err != 0)
-            return fail(Error::from_libbpf(err, "opening the ring buffer of symbols"));
+        symbol_ring.reset(
+            ring_buffer__new(bpf_map__fd(maps.symbol_pieces), State::on_symbol_piece, this, nullptr));
+        if (!symbol_ring)
+            return fail(Error::from_errno("opening the ring buffer of symbols"));
         return {};
     }
 
@@ -364,7 +393,7 @@ struct Probe::State {
                     refused.insert(chosen.program);
                     return fail(Error::from_errno(fmt::format("attaching to {}", target)));
                 }
-                links.emplace_back(link);
+                links.push_back({std::unique_ptr<bpf_link, FreeLink>(link), choice.role});
             }
         }
         return {};
@@ -419,8 +448,7 @@ struct Probe::State {
         std::optional<std::uint64_t> first;
         std::uint64_t stride = 0;
         auto read = for_each_element<std::uint64_t, std::uint32_t>(
-            bpf_map__fd(skeleton->maps.percpu_areas), "percpu_areas",
-            [&](std::uint64_t area, std::uint32_t) {
+            bpf_map__fd(skeleton->maps.percpu_areas), "percpu_areas", [&](std::uint64_t area, std::uint32_t) {
                 if (!first)
                     first = area;
                 stride = std::gcd(stride, area > *first ? area - *first : *first - area);
@@ -443,7 +471,8 @@ Result<Probe> Probe::load(const KernelLayout& layout, const KernelBtf& btf, cons
         functions.insert(function.first);
     KernelOffer offer{btf.tracepoints_among(hook_tracepoints()), btf.functions_among(hook_functions()),
                       std::move(functions),
-                      libbpf_probe_bpf_helper(BPF_PROG_TYPE_KPROBE, BPF_FUNC_loop, nullptr) == 1};
+                      libbpf_probe_bpf_helper(BPF_PROG_TYPE_KPROBE, BPF_FUNC_loop, nullptr) == 1,
+                      has_active_lsm("bpf")};
     auto state = std::make_unique<State>(layout, settings, std::move(offer));
 
     if (settings.backend != Backend::automatic) {
@@ -635,7 +664,6 @@ Coverage Probe::take_coverage(std::uint64_t missed) const {
     coverage.missed_runs = missed;
     coverage.deleting_functions = deleting_functions();
     coverage.modules_floor = state_->layout.modules_floor;
-    coverage.rules = state_->rules;
     for (std::size_t i = 0; i < state_->choices.size(); ++i) {
         if (!state_->hooks[i].attached && state_->choices[i].role == HookRole::tracking)
             coverage.unattached_hooks.push_back(
@@ -647,7 +675,8 @@ Coverage Probe::take_coverage(std::uint64_t missed) const {
 Result<void> Probe::consume(const std::function<void(const std::string&)>& on_load,
                             const std::function<void(Unload)>& on_unload,
                             const std::function<void()>& on_leak) {
-    if (const int err = ring_buffer__consume(state_->ring.get()); err < 0)
+    state_->notes = 0;
+    if (const int err = ring_buffer__consume(state_->ring.get()); err < 0 && err != -EAGAIN)
         return fail(Error::from_libbpf(err, "reading notifications"));
     const int map = bpf_map__fd(state_->skeleton->maps.unloads);
     std::vector<abi::unload_record> records;
@@ -667,7 +696,7 @@ Result<void> Probe::consume(const std::function<void(const std::string&)>& on_lo
     if (!missed)
         return fail(missed.error());
     // A record is complete only after its module's symbols are in their ring.
-    if (const int err = ring_buffer__consume(state_->ring.get()); err < 0)
+    if (const int err = ring_buffer__consume(state_->symbol_ring.get()); err < 0)
         return fail(Error::from_libbpf(err, "reading symbols"));
     for (const auto& module : std::exchange(state_->loaded_modules, {}))
         on_load(module);
@@ -677,10 +706,11 @@ Result<void> Probe::consume(const std::function<void(const std::string&)>& on_lo
     auto coverage = take_coverage(*missed);
     for (const auto& record : records) {
         if (state_->is_told(record)) {
-            if (bpf_map_delete_elem(map, &record.id) != 0)
-                return fail(Error::from_errno("dropping an unload record"));
+            if (auto taken = state_->take(record); !taken)
+                return taken;
             continue;
         }
+        coverage.rule = read_rule(bpf_map__fd(state_->skeleton->maps.rules), record.rule);
         coverage.missed_since_load = missed_since(record.loaded_ns);
         coverage.missed_lately = missed_since(record.freed_ns);
         auto unload = judge(record, coverage, state_->names_for(record));
@@ -690,8 +720,8 @@ Result<void> Probe::consume(const std::function<void(const std::string&)>& on_lo
             state_->copied.erase(key);
             state_->init_functions.erase(key);
         }
-        if (bpf_map_delete_elem(map, &record.id) != 0)
-            return fail(Error::from_errno("taking an unload record"));
+        if (auto taken = state_->take(record); !taken)
+            return taken;
     }
     return {};
 }
@@ -716,12 +746,15 @@ Result<void> Probe::take_over(const Predecessor& before, const std::function<voi
         coverage.losses.at(i) = before.losses(static_cast<abi::loss>(i));
     for (auto& record : *records) {
         if (record.denied == 0) {
-            if (!before.is_whole())
+            if (!before.kept_watching())
                 record.gaps |= abi::GAP_HOOKS;
+            if (!before.is_whole())
+                record.deletes_whole = 0;
             record.verdict = abi::verdict_of(record.pending_count, record.gaps);
         }
         if (time_between(record.freed_ns, state_->skeleton->bss->watching_ns) < unload_patience)
             state_->taken_over.push_back({record.pid, text_of(record.module), record.freed_ns});
+        coverage.rule = before.rule(record.rule);
         on_unload(judge(record, coverage, state_->names_for(record)));
         state_->copied.erase(record.id);
         if (auto taken = before.take(record); !taken)
@@ -747,32 +780,35 @@ PolicyPorts Probe::policy_ports() const {
     PolicyPorts ports;
     ports.rules = bpf_map__fd(skeleton.maps.rules);
     ports.module_facts = bpf_map__fd(skeleton.maps.module_facts);
-    ports.deny = skeleton.progs.deny_unload;
+    ports.deny = state_->denying_program();
+    ports.proof_name = state_->proof_name;
     ports.drain = skeleton.progs.drain_at_module_free;
     ports.rules_in_force = &skeleton.bss->rules_in_force;
     ports.drain_attached = &skeleton.bss->drain_attached;
     ports.drain_limit_ns = &skeleton.bss->drain_limit_ns;
     ports.proofs = &skeleton.bss->proofs;
+    ports.denies_since_ns = &skeleton.bss->denies_since_ns;
     return ports;
 }
 
-void Probe::name_rules(std::vector<Coverage::Rule> rules) {
-    state_->rules = std::move(rules);
-}
-
-std::vector<bpf_link*> Probe::links() const {
-    std::vector<bpf_link*> links;
+std::vector<LinkToPin> Probe::links() const {
+    std::vector<LinkToPin> links;
     links.reserve(state_->links.size());
-    for (const auto& link : state_->links)
-        links.push_back(link.get());
+    for (const auto& own : state_->links)
+        links.push_back({own.link.get(), own.role == HookRole::detail});
     return links;
 }
 
 std::map<std::string, int> Probe::maps_to_keep() const {
     const auto& maps = state_->skeleton->maps;
-    return {{"armed_timers", bpf_map__fd(maps.armed_timers)}, {"evidence", bpf_map__fd(maps.evidence)},
-            {"modules", bpf_map__fd(maps.modules)},           {"unloads", bpf_map__fd(maps.unloads)},
-            {"symbol_pieces", bpf_map__fd(maps.symbol_pieces)}, {"variables", bpf_map__fd(maps.bss)}};
+    return {{"armed_timers", bpf_map__fd(maps.armed_timers)},
+            {"evidence", bpf_map__fd(maps.evidence)},
+            {"modules", bpf_map__fd(maps.modules)},
+            {"unloads", bpf_map__fd(maps.unloads)},
+            {"symbol_pieces", bpf_map__fd(maps.symbol_pieces)},
+            {"variables", bpf_map__fd(maps.bss)},
+            {"rules", bpf_map__fd(maps.rules)},
+            {"module_facts", bpf_map__fd(maps.module_facts)}};
 }
 
 Result<std::vector<ArmedTimer>> Probe::armed_timers() const {
@@ -798,6 +834,16 @@ Result<std::vector<LoadedModule>> Probe::modules() const {
     if (!read)
         return fail(read.error());
     return modules;
+}
+
+Result<std::vector<std::uint64_t>> Probe::percpu_areas() const {
+    std::vector<std::uint64_t> areas;
+    auto read = for_each_element<std::uint64_t, std::uint32_t>(
+        bpf_map__fd(state_->skeleton->maps.percpu_areas), "percpu_areas",
+        [&](std::uint64_t area, std::uint32_t) { areas.push_back(area); });
+    if (!read)
+        return fail(read.error());
+    return areas;
 }
 
 std::uint64_t Probe::losses(abi::loss what) const {

@@ -16,6 +16,7 @@
 #include "kernel/layout.h"
 #include "probe/enforcer.h"
 #include "probe/hooks.h"
+#include "probe/pins.h"
 #include "probe/predecessor.h"
 #include "probe/settings.h"
 #include "state/inventory.h"
@@ -82,15 +83,15 @@ public:
 
     // For an Enforcer, which must not outlive this object; if the settings said that there is one.
     [[nodiscard]] PolicyPorts policy_ports() const;
-    // As records are to tell which one took a module.
-    void name_rules(std::vector<Coverage::Rule> rules);
     // Of all programs that are attached.
-    [[nodiscard]] std::vector<bpf_link*> links() const;
+    [[nodiscard]] std::vector<LinkToPin> links() const;
     // What of theirs a Predecessor is to find, by the names that it looks for.
     [[nodiscard]] std::map<std::string, int> maps_to_keep() const;
 
     Result<std::vector<ArmedTimer>> armed_timers() const;
     Result<std::vector<LoadedModule>> modules() const;
+    // Where CPUs' per-CPU areas are: what is added to an address in per-CPU data.
+    Result<std::vector<std::uint64_t>> percpu_areas() const;
 
     // Counters since load(), by enum loss.
     [[nodiscard]] std::uint64_t losses(abi::loss what) const;

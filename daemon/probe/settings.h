@@ -30,11 +30,11 @@ struct ProbeSettings {
     // Timers of modules that are tracked, armed or not long disarmed.
     std::uint32_t armed_timers = 65536;
     // Verdicts that wait for user space at once.
-    std::uint32_t unloads = 32;
+    std::uint32_t unloads = 64;
     // Steps of one scan: one for each word of a wheel's bitmap, bucket and timer.
     std::uint32_t scan_steps = 4'000'000;
-    bool enforces = false;           // a policy
-    bool shares_permissions = false; // with disarmd allow-once
+    bool enforces = false;                        // a policy
+    bool shares_permissions = false;              // with disarmd allow-once
     std::shared_ptr<const Inheritance> inherited; // null: nothing
 };
 

@@ -204,9 +204,7 @@ PolicyApplied policy_of(const abi::unload_record& record, const Coverage& covera
     PolicyApplied policy;
     if (record.rule == 0)
         return policy;
-    const auto rule = record.rule <= coverage.rules.size()
-                          ? coverage.rules[record.rule - 1]
-                          : Coverage::Rule{"a rule that is no longer there", false};
+    const auto rule = coverage.rule.value_or(Coverage::Rule{"a rule that can't be told", false});
     policy.rule = rule.text;
     policy.allowed_once = record.allowed != 0;
     policy.bypassed = rule.denies && record.denied == 0 && record.allowed == 0 && record.init_failed == 0;

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -30,7 +31,7 @@ struct Coverage {
         std::string text;    // in words
         bool denies = false; // whatever the module is like
     };
-    std::vector<Rule> rules;                  // of the policy, in their order
+    std::optional<Rule> rule;                 // that the record names, if it can be told
     std::uint64_t modules_floor = UINT64_MAX; // the core kernel's code lies below it
 };
 

@@ -76,7 +76,7 @@ struct module_task {
 	__u16 watched; /* everything was attached when it began */
 	__u16 freed;   /* the program that sees a module being freed has run */
 	__u16 asked;   /* whether the module may be unloaded has been decided */
-	__u16 allowed; /* a rule would have denied it, and an operator had said otherwise, once */
+	__u16 allowed; /* a rule would deny it, and an operator has said otherwise, once */
 	__u32 reserved;
 };
 DISARMD_ASSERT_SIZE(struct module_task, 32);
@@ -99,7 +99,8 @@ enum on_leak {
  * A rule as the kernel programs match it. The pattern of names consists of elements, each of which
  * takes one byte, with any bytes between some of them: bit i of a word stands for element i.
  */
-#define DISARMD_RULES_MAX 64
+#define DISARMD_RULES_MAX     64
+#define DISARMD_RULE_TEXT_LEN 192
 struct policy_rule {
 	__u64 accepts[256];			 /* by a byte: the elements that take it */
 	__u64 skips;				 /* the elements before which any bytes may be */
@@ -107,8 +108,10 @@ struct policy_rule {
 	char srcversion[DISARMD_SRCVERSION_LEN]; /* padded with NULs; empty: of any */
 	__u32 on_unload;			 /* enum on_unload */
 	__u32 on_leak;				 /* enum on_leak */
+	char text[DISARMD_RULE_TEXT_LEN];	 /* in words, for who reads records that name it */
 };
-DISARMD_ASSERT_SIZE(struct policy_rule, 8 * 258 + DISARMD_SRCVERSION_LEN + 8);
+DISARMD_ASSERT_SIZE(struct policy_rule,
+		    8 * 258 + DISARMD_SRCVERSION_LEN + 8 + DISARMD_RULE_TEXT_LEN);
 
 /* Whether the rule's pattern takes the whole name, of DISARMD_MODULE_NAME_LEN bytes. */
 static inline __u32 takes_name(const struct policy_rule *rule, const char *name)
@@ -146,9 +149,11 @@ struct permission {
 };
 DISARMD_ASSERT_SIZE(struct permission, 8);
 
-/* No module's name, as no file of one can have it: its unload is always denied while denying works.
+/*
+ * What no module's name begins with, as no file of one can have it. Behind it is a number of each
+ * daemon's own; the unload of that is always denied while denying works.
  */
-#define DISARMD_PROOF_NAME "disarmd/proof"
+#define DISARMD_PROOF_NAME "disarmd/"
 
 /* Why a timer belongs to a module; more than one may hold. */
 enum timer_owner {
@@ -357,7 +362,7 @@ struct unload_record {
 	__u32 pending_count; /* may exceed DISARMD_PENDING_MAX */
 	__u16 init_failed;   /* 1: freed because its init function failed */
 	__u16 deletes_whole; /* 1: no delete since begun_ns was missed */
-	__u32 rule;	  /* the rule that took the module: one more than its index; 0: none did */
+	__u32 rule; /* the rule that took the module: one more than its index in the map; 0: none */
 	__u16 denied;	  /* enum on_unload, for its reason: it was not freed; 0: it was */
 	__u16 allowed;	  /* 1: as in struct module_task */
 	__u32 on_leak;	  /* enum on_leak, of that rule */
@@ -367,8 +372,9 @@ struct unload_record {
 	struct module_memory memory;
 	char comm[DISARMD_COMM_LEN];
 	char module[DISARMD_MODULE_NAME_LEN];
-	char version[DISARMD_VERSION_LEN]; /* empty: it has none; so with the next */
-	char srcversion[DISARMD_SRCVERSION_LEN];
+	char srcversion[DISARMD_SRCVERSION_LEN]; /* these two are a struct module_key; empty: none
+						  */
+	char version[DISARMD_VERSION_LEN];	 /* likewise */
 	struct pending_timer pending[DISARMD_PENDING_MAX];
 	__u64 scratch[DISARMD_SCRATCH_WORDS]; /* the kernel programs' own */
 };

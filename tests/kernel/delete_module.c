@@ -5,6 +5,10 @@
  *   delete_module absent NAME    its name lies in memory that is still to be fetched
  *   delete_module changing A B   while another thread writes A and B in turns where the name is, again
  *                                and again for some seconds
+ *   delete_module once NAME      though it is in use, of which rmmod would keep it
+ *   delete_module unprivileged NAME  as a user who may not, many times
+ *   delete_module wide NAME      by a system call number whose register holds more than the number
+ *   delete_module timers COUNT   none: sets as many timers of its own, says so, and waits to be ended
  *
  * Says what came of it, in one line.
  */
@@ -16,7 +20,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -85,11 +91,69 @@ static int changing(const char *one, const char *other)
 	return 0;
 }
 
+static int unprivileged(const char *name)
+{
+	if (setresgid(1000, 1000, 1000) || setresuid(1000, 1000, 1000))
+		return 1;
+	for (int i = 0; i < 1000; i++) {
+		if (delete_module(name) != EPERM)
+			return 1;
+	}
+	printf("never\n");
+	return 0;
+}
+
+static int wide(const char *name)
+{
+	long result;
+
+#if defined(__x86_64__)
+	__asm__ volatile("syscall"
+			 : "=a"(result)
+			 : "0"(0xdead000000000000UL | SYS_delete_module), "D"(name), "S"((long)O_NONBLOCK)
+			 : "rcx", "r11", "memory");
+#else
+	result = -delete_module(name);
+#endif
+	printf("%s\n", strerror((int)-result));
+	return 0;
+}
+
+static int timers(unsigned long count)
+{
+	struct rlimit files = { count + 64, count + 64 };
+
+	if (setrlimit(RLIMIT_NOFILE, &files))
+		return 1;
+	for (unsigned long i = 0; i < count; i++) {
+		/* Each on its own: one a second, an hour from now on. */
+		struct itimerspec when = { .it_value.tv_sec = 3600 + (long)i };
+		int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+
+		if (fd < 0 || timerfd_settime(fd, 0, &when, NULL))
+			return 1;
+	}
+	printf("set\n");
+	fflush(stdout);
+	pause();
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 3 && !strcmp(argv[1], "absent"))
 		return absent(argv[2]);
 	if (argc == 4 && !strcmp(argv[1], "changing"))
 		return changing(argv[2], argv[3]);
+	if (argc == 3 && !strcmp(argv[1], "once")) {
+		printf("%s\n", strerror(delete_module(argv[2])));
+		return 0;
+	}
+	if (argc == 3 && !strcmp(argv[1], "unprivileged"))
+		return unprivileged(argv[2]);
+	if (argc == 3 && !strcmp(argv[1], "wide"))
+		return wide(argv[2]);
+	if (argc == 3 && !strcmp(argv[1], "timers"))
+		return timers(strtoul(argv[2], NULL, 10));
 	return 2;
 }

@@ -96,6 +96,7 @@ on_unload = "deny"'
         kill -TERM $service
         wait $service
         try stopped_deny zoo_timer_static
+        try stopped_armed zoo_timer_alloc
         try stopped_leaked zoo_hrtimer_alloc
 
         serve
@@ -103,7 +104,7 @@ on_unload = "deny"'
         try allowed zoo_timer_alloc
         insmod /modules/zoo_timer_alloc.ko delay_ms=600000 end=delete
         try allowed_no_more zoo_timer_alloc
-        await lines 2
+        await lines 5
         sed 's/^/{"as":"later","unload":/; s/$/}/' /tmp/unloads >/dev/results
 
         kill -TERM $service
@@ -121,9 +122,7 @@ on_unload = "deny"'
     for (const std::string when : {"killed", "restarted", "stopped"}) {
         EXPECT_EQ(did(guest, when + "_deny"), denied);
         EXPECT_EQ(did(guest, when + "_leaked"), denied);
-        if (when != "stopped") {
-            EXPECT_EQ(did(guest, when + "_armed"), denied);
-        }
+        EXPECT_EQ(did(guest, when + "_armed"), denied);
     }
     EXPECT_EQ(did(guest, "killed_another"), unloaded);
     EXPECT_EQ(find(guest, "allow")["exit"], 0);
@@ -170,10 +169,18 @@ on_unload = "deny"'
         if (result.value("as", "") == "later")
             later.push_back(result["unload"]);
     }
-    ASSERT_EQ(later.size(), 2U) << guest.console;
-    EXPECT_EQ(later[0]["verdict"], "clean") << later[0];
-    EXPECT_EQ(later[0]["policy"]["allowed_once"], true);
-    EXPECT_EQ(later[1]["outcome"], "denied");
+    ASSERT_EQ(later.size(), 5U) << guest.console;
+    // While there was no daemon.
+    EXPECT_EQ(later[0]["outcome"], "denied") << later[0];
+    EXPECT_EQ(later[0]["module"], "zoo_timer_static");
+    EXPECT_NE(later[0]["policy"]["rule"].get<std::string>().find(R"(on_unload = "deny")"), std::string::npos);
+    EXPECT_EQ(later[1]["outcome"], "denied") << later[1];
+    EXPECT_EQ(later[1]["module"], "zoo_timer_alloc");
+    EXPECT_EQ(later[2]["outcome"], "denied") << later[2];
+    EXPECT_EQ(later[2]["module"], "zoo_hrtimer_alloc");
+    EXPECT_EQ(later[3]["verdict"], "clean") << later[3];
+    EXPECT_EQ(later[3]["policy"]["allowed_once"], true);
+    EXPECT_EQ(later[4]["outcome"], "denied");
 }
 
 // Of a module that modprobe finds, as the rule has to find its file.
@@ -294,6 +301,72 @@ on_unload = "never"'
     EXPECT_EQ(did(guest, "wrong"), denied);
     EXPECT_EQ(did(guest, "gone"), unloaded);
     EXPECT_EQ(find(guest, "nothing_pinned")["exit"], 0);
+}
+
+TEST_P(Denials, hold_against_who_tries_to_get_past_them) {
+    const auto guest = run_guest({GetParam(), 2, 240, {"--add", DISARMD_DELETE_MODULE ":/bin/delete_module"}},
+                                 std::string(tries) + R"sh(
+        rules() { printf '[sinks]\nunloads_file = "/tmp/unloads"\n[limits]\nunloads = 4\n%s' "$1" >/tmp/disarmd.toml; }
+        limits='[limits]
+unloads = 4
+[[policy.rule]]
+module = "zoo_timer_alloc"
+on_unload = "deny-if-armed"
+[[policy.rule]]
+module = "zoo_*_static"
+on_unload = "deny"
+[[policy.rule]]
+module = "zoo_user"
+on_unload = "deny"'
+        serve
+        insmod /modules/zoo_timer_static.ko delay_ms=600000 end=delete
+        insmod /modules/zoo_user.ko hold=1 end=delete
+        insmod /modules/zoo_timer_alloc.ko delay_ms=600000 end=delete
+        # What an operator has allowed nobody else uses up, nor an unload that comes to nothing.
+        report allow disarmd allow-once zoo_user
+        delete_module unprivileged zoo_user >/tmp/unprivileged
+        report unprivileged grep -qx never /tmp/unprivileged
+        report nobody_told test ! -s /tmp/unloads
+        delete_module once zoo_user >/tmp/once
+        report in_use grep -qx 'Resource temporarily unavailable' /tmp/once
+        echo 0 >/sys/module/zoo_user/parameters/hold
+        try still_allowed zoo_user
+        await lines 1
+        insmod /modules/zoo_user.ko
+        try used_up zoo_user
+        delete_module wide zoo_timer_static
+        report wide test -e /sys/module/zoo_timer_static
+        # More timers than one part of a look gets to.
+        delete_module timers 30000 >/tmp/timers &
+        timers=$!
+        await grep -q set /tmp/timers
+        try among_many zoo_timer_alloc
+        kill $timers
+        wait $timers
+        # Rules go and come, and the hooks remain.
+        cp /tmp/disarmd.toml /tmp/rules
+        rules ''
+        kill -HUP $service
+        await sh -c '[ "$(grep -c "the policy is reloaded" /tmp/service.log)" = 1 ]'
+        cp /tmp/rules /tmp/disarmd.toml
+        kill -HUP $service
+        await sh -c '[ "$(grep -c "the policy is reloaded" /tmp/service.log)" = 2 ]'
+        kill -9 $service
+        wait $service
+        insmod /modules/zoo_hrtimer_static.ko delay_ms=600000 end=delete
+        try loaded_since zoo_hrtimer_static
+        # As many unloads as nobody has room to record.
+        for i in 1 2 3 4 5 6; do insmod /modules/zoo_nothing.ko; rmmod zoo_nothing; done
+        try full_armed zoo_timer_alloc
+        try full_deny zoo_timer_static
+        report release disarmd release
+    )sh");
+    EXPECT_EQ(guest.status, 0) << guest.console;
+    for (const std::string name : {"allow", "unprivileged", "nobody_told", "in_use", "wide", "release"})
+        EXPECT_EQ(find(guest, name)["exit"], 0) << name << "\n" << guest.console;
+    EXPECT_EQ(did(guest, "still_allowed"), unloaded);
+    for (const std::string name : {"used_up", "among_many", "loaded_since", "full_armed", "full_deny"})
+        EXPECT_EQ(did(guest, name), denied) << name << "\n" << guest.console;
 }
 
 constexpr auto name_kernel = [](const auto& test) { return kernel_test_name(test.param); };

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include "builders.h"
 
@@ -329,8 +330,26 @@ TEST(LoadConfig, what_cant_be_read_is_an_error_and_not_the_defaults) {
     const test::TemporaryFolder folder;
     const auto config = load_config(folder.path());
     ASSERT_FALSE(config);
-    EXPECT_EQ(config.error().code(), EISDIR);
-    EXPECT_THAT(config.error().text(), HasSubstr(folder.path()));
+    EXPECT_THAT(config.error().text(), HasSubstr(folder.path() + ": it is no regular file"));
+}
+
+// Whoever opens it waits until somebody writes.
+TEST(LoadConfig, a_pipe_is_not_waited_for) {
+    const test::TemporaryFolder folder;
+    const auto pipe = folder.file("c.toml");
+    ASSERT_EQ(::mkfifo(pipe.c_str(), S_IRWXU), 0);
+    const auto config = load_config(pipe);
+    ASSERT_FALSE(config);
+    EXPECT_THAT(config.error().text(), HasSubstr("it is no regular file"));
+}
+
+TEST(LoadConfig, what_is_too_large_is_not_read) {
+    const test::TemporaryFolder folder;
+    const auto file = folder.file("c.toml");
+    test::write_file(file, std::string((1 << 20) + 1, '#'));
+    const auto config = load_config(file);
+    ASSERT_FALSE(config);
+    EXPECT_EQ(config.error().code(), EFBIG);
 }
 
 TEST(ParsePolicy, has_no_rule_unless_told) {
@@ -410,7 +429,10 @@ INSTANTIATE_TEST_SUITE_P(
         BadPolicyCase{"[[policy.rule]]\nmodule = \"m\"\non_load = \"x\"\n",
                       "c.toml:3: unknown key on_load of a rule"},
         BadPolicyCase{"\n\n[[policy.rule]]\nmodule = \"m\"\non_leak = \"panic\"\n",
-                      "c.toml:3: on_leak = \"panic\" crashes this host on purpose"}));
+                      "c.toml:3: on_leak = \"panic\" crashes this host on purpose"},
+        BadPolicyCase{"[sinks]\nkmsg = false\n[policy]\npanic_confirmed = true\n[[policy.rule]]\n"
+                      "module = \"m\"\non_leak = \"panic\"\n",
+                      "c.toml:5: on_leak = \"panic\" wants sinks.kmsg"}));
 
 TEST(ParsePolicy, has_no_more_rules_than_the_kernel_programs_have_room_for) {
     std::string text;

@@ -128,7 +128,8 @@ TEST(ChooseHooks, falls_back_to_kprobes_where_functions_have_no_type) {
         EXPECT_THAT(choice.programs, Not(IsEmpty())) << choice.hook.purpose;
     const auto begun = choice_of(choices, "unloads being begun");
     EXPECT_EQ(begun.hook.method, "kprobe");
-    EXPECT_THAT(outcomes_of(begun), ElementsAre(std::string(no_such_name), "taken"));
+    EXPECT_EQ(outcomes_of(begun).front(), no_such_name);
+    EXPECT_EQ(outcomes_of(begun).back(), "taken");
 }
 
 TEST(ChooseHooks, passes_over_a_program_that_was_refused) {
