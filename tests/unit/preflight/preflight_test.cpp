@@ -2,11 +2,15 @@
 #include "preflight/preflight.h"
 
 #include <cerrno>
+#include <cstddef>
+#include <cstring>
 #include <random>
 
+#include <elf.h>
 #include <sys/stat.h>
 
 #include "builders.h"
+#include "preflight/elf_image.h"
 
 namespace disarmd {
 namespace {
@@ -183,6 +187,25 @@ TEST(Preflight, reads_no_more_calls_than_any_module_has) {
 TEST(Preflight, ends_for_code_that_is_made_to_keep_it_busy) {
     const auto report = report_on("MANY_BLOCKS");
     EXPECT_THAT(findings_in(report), IsEmpty());
+}
+
+TEST(Preflight, passes_over_targets_that_no_code_reaches) {
+    auto content = test::content_of(case_file("INIT_FAILS"));
+    const auto* const header = reinterpret_cast<const Elf64_Ehdr*>(content.data());
+    for (std::size_t i = 0; i < header->e_shnum; ++i) {
+        Elf64_Shdr section{};
+        std::memcpy(&section, &content[header->e_shoff + i * sizeof(section)], sizeof(section));
+        for (std::size_t at = 0; section.sh_type == SHT_RELA && at < section.sh_size; at += sizeof(Elf64_Rela))
+            std::memset(&content[section.sh_offset + at + offsetof(Elf64_Rela, r_addend)], 0x7f,
+                        sizeof(Elf64_Rela::r_addend));
+    }
+    const auto image = ElfImage::parse(content);
+    ASSERT_TRUE(image) << image.error().text();
+    for (const auto& section : image->sections())
+        EXPECT_THAT(section.relocations, IsEmpty());
+    const test::TemporaryFolder folder;
+    test::write_file(folder.file("m"), content);
+    EXPECT_TRUE(preflight(folder.file("m")));
 }
 
 // Bytes changed at random, the headers more often than the rest: neither a crash, nor a fault that the
