@@ -169,8 +169,8 @@ Result<ElfImage> ElfImage::parse(std::string content) {
             relocation.offset = entry.r_offset;
             relocation.relative = is_relative(type);
             relocation.target.section = symbol.section;
-            // Wraps around, as hostile values may. Code reaches no further than that, and what is computed with
-            // it later can't overflow.
+            // Wraps around, as hostile values may. Code reaches no further than that, and what is computed
+            // with it later can't overflow.
             relocation.target.offset = static_cast<std::int64_t>((symbol.section < 0 ? 0 : symbol.offset) +
                                                                  static_cast<std::uint64_t>(entry.r_addend));
             if (!std::in_range<std::int32_t>(relocation.target.offset))

@@ -52,7 +52,7 @@ void Enforcer::FreeLink::operator()(bpf_link* link) const {
     bpf_link__destroy(link);
 }
 
-Enforcer::Enforcer(const PolicyPorts& ports) : ports_(ports) {}
+Enforcer::Enforcer(PolicyPorts ports) : ports_(std::move(ports)) {}
 Enforcer::Enforcer(Enforcer&&) noexcept = default;
 Enforcer& Enforcer::operator=(Enforcer&&) noexcept = default;
 Enforcer::~Enforcer() = default;

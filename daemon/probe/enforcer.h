@@ -37,7 +37,7 @@ struct PolicyPorts {
 // stays: not every kernel lets it come back (5.10), and without a rule it denies nothing. One thread.
 class Enforcer {
 public:
-    explicit Enforcer(const PolicyPorts& ports);
+    explicit Enforcer(PolicyPorts ports);
     Enforcer(Enforcer&&) noexcept;
     Enforcer& operator=(Enforcer&&) noexcept;
     Enforcer(const Enforcer&) = delete;

@@ -153,8 +153,8 @@ struct Probe::State {
     };
     std::vector<TakenOver> taken_over; // unloads that these programs may have seen, too
 
-    State(KernelLayout layout_in, const ProbeSettings& settings_in, KernelOffer offer_in)
-        : layout(std::move(layout_in)), settings(settings_in), offer(std::move(offer_in)) {}
+    State(KernelLayout layout_in, ProbeSettings settings_in, KernelOffer offer_in)
+        : layout(std::move(layout_in)), settings(std::move(settings_in)), offer(std::move(offer_in)) {}
 
     [[nodiscard]] bpf_program* program(const std::string& name) const {
         return bpf_object__find_program_by_name(skeleton->obj, name.c_str());
