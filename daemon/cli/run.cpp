@@ -72,7 +72,6 @@ public:
           config_(std::move(config)),
           options_(std::move(options)),
           known_(config_),
-          enforcer_(probe_.policy_ports()),
           predecessors_(std::move(predecessors)) {
         if (inherited)
             known_.inherit(inherited->facts);
@@ -109,7 +108,7 @@ private:
     Config config_;
     RunOptions options_;
     ModuleKnowledge known_;
-    Enforcer enforcer_;
+    Enforcer enforcer_{PolicyPorts{}};
     std::vector<Predecessor> predecessors_;
     std::string pinned_; // the folder; empty: not yet
     std::mutex learning_;
@@ -310,6 +309,7 @@ Result<void> Service::listen() {
 ExitCode Service::watch() {
     if (auto watching = probe_.watch(); !watching)
         return complain(watching.error(), ExitCode::impossible);
+    enforcer_ = Enforcer(probe_.policy_ports());
     if (auto listening = listen(); !listening)
         return complain(listening.error(), ExitCode::inconclusive);
     if (auto hurried = run_before_others(); !hurried)

@@ -81,7 +81,8 @@ public:
     Result<void> hold_frees();
     void keep_holding(std::uint64_t until_ns);
 
-    // For an Enforcer, which must not outlive this object; if the settings said that there is one.
+    // For an Enforcer, which must not outlive this object; if the settings said that there is one. After
+    // watch(), which loads the programs anew where a kernel refuses to attach one.
     [[nodiscard]] PolicyPorts policy_ports() const;
     // Of all programs that are attached.
     [[nodiscard]] std::vector<LinkToPin> links() const;
