@@ -195,7 +195,8 @@ TEST(Preflight, passes_over_targets_that_no_code_reaches) {
     for (std::size_t i = 0; i < header->e_shnum; ++i) {
         Elf64_Shdr section{};
         std::memcpy(&section, &content[header->e_shoff + i * sizeof(section)], sizeof(section));
-        for (std::size_t at = 0; section.sh_type == SHT_RELA && at < section.sh_size; at += sizeof(Elf64_Rela))
+        for (std::size_t at = 0; section.sh_type == SHT_RELA && at < section.sh_size;
+             at += sizeof(Elf64_Rela))
             std::memset(&content[section.sh_offset + at + offsetof(Elf64_Rela, r_addend)], 0x7f,
                         sizeof(Elf64_Rela::r_addend));
     }
