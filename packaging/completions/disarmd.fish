@@ -36,12 +36,18 @@ function __disarmd_command
     echo none
 end
 
+# What another command, behind --, would be completed to.
+function __disarmd_other
+    set -l words (commandline -opc) (commandline -ct)
+    complete -C (string join ' ' $words[(math (contains -i -- -- $words) + 1)..])
+end
+
 function __disarmd_is
     contains -- (__disarmd_command) $argv
 end
 
 complete -c disarmd -f
-complete -c disarmd -n '__disarmd_is other' -a '(__fish_complete_subcommand --commandline)'
+complete -c disarmd -n '__disarmd_is other' -a '(__disarmd_other)'
 complete -c disarmd -n 'not __disarmd_is other' -s h -l help -d 'Print help and exit'
 
 complete -c disarmd -n '__disarmd_is none' -a run -d 'The service, in the foreground'
