@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A watch whose result the kernel's own tools read: exit code and KTAP say the same.
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 #include "guest.h"
@@ -25,11 +27,13 @@ constexpr const char* functions = R"sh(
         printf '{"name":"%s","exit":%d,"text":"%s"}\n' "$name" $status \
             "$(sed 's/\\/\\\\/g; s/"/\\"/g' /tmp/ktap | awk '{ printf "%s\\n", $0 }')" >/dev/results
     }
-    watch_ktap() { ktap "$1" disarmd --watch-unload "$2" --ktap --timeout "${4:-60}" -- sh -c "$3"; }
+    watch_ktap() { ktap "$1" disarmd --watch-unload "$2" --ktap --timeout "${4:-600}" -- sh -c "$3"; }
 )sh";
 
 KtapReport report_of(const GuestResult& guest, const std::string& name, int exit_code) {
     const auto& result = find(guest, name);
+    if (!result.is_object())
+        return {};
     EXPECT_EQ(result.value("exit", -1), exit_code) << name << ": " << result;
     auto report = read_ktap(result.value("text", ""));
     EXPECT_TRUE(report.errors.empty()) << name << ": " << result << "\n"
@@ -51,7 +55,9 @@ TEST_P(Ktap, says_what_the_exit_code_says) {
         watch_ktap not_unloaded zoo_nothing true
         watch_ktap several zoo_timer_alloc 'for end in delete leak never; do
             insmod /modules/zoo_timer_alloc.ko delay_ms=600000 end=$end; rmmod zoo_timer_alloc; done'
-        watch_ktap timed_out zoo_nothing 'insmod /modules/zoo_nothing.ko; rmmod zoo_nothing; exec sleep 60' 4
+        watch_ktap timed_out zoo_nothing 'exec sleep 600' 1
+        watch_ktap interrupted zoo_nothing 'insmod /modules/zoo_nothing.ko; rmmod zoo_nothing
+            kill -INT $PPID; exec sleep 600'
         ktap no_command disarmd --watch-unload zoo_nothing --ktap -- /no/such/file
         ktap not_root /usr/bin/setpriv --reuid 65534 --clear-groups --inh-caps=-all \
             disarmd --watch-unload zoo_nothing --ktap -- true
@@ -84,10 +90,16 @@ TEST_P(Ktap, says_what_the_exit_code_says) {
     EXPECT_EQ(several.results[2].status, "ok");
 
     const auto timed_out = report_of(guest, "timed_out", 124);
-    ASSERT_EQ(timed_out.results.size(), 2U);
-    EXPECT_EQ(timed_out.results[0].status, "ok");
-    EXPECT_EQ(timed_out.results[1].name, "zoo_nothing.watch");
-    EXPECT_EQ(timed_out.results[1].why, "TIMEOUT timed out after 4.0 s");
+    ASSERT_EQ(timed_out.results.size(), 1U);
+    EXPECT_EQ(timed_out.results[0].name, "zoo_nothing.unload");
+    EXPECT_EQ(timed_out.results[0].why, "TIMEOUT timed out after 1.0 s");
+
+    // What was clean until then is told, and is not all.
+    const auto interrupted = report_of(guest, "interrupted", 3);
+    ASSERT_EQ(interrupted.results.size(), 2U);
+    EXPECT_EQ(interrupted.results[0].status, "ok");
+    EXPECT_EQ(interrupted.results[1].name, "zoo_nothing.watch");
+    EXPECT_EQ(interrupted.results[1].why, "ERROR SIGINT: no longer watching");
 
     const auto no_command = report_of(guest, "no_command", 2);
     ASSERT_EQ(no_command.results.size(), 1U);
