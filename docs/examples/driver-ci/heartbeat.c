@@ -8,12 +8,12 @@ static DECLARE_DELAYED_WORK(heart, beat);
 
 static void beat(struct work_struct *work)
 {
-	schedule_delayed_work(&heart, 60 * HZ);
+	schedule_delayed_work(&heart, 600 * HZ);
 }
 
 static int __init heartbeat_init(void)
 {
-	schedule_delayed_work(&heart, 60 * HZ);
+	schedule_delayed_work(&heart, 600 * HZ);
 	return 0;
 }
 
