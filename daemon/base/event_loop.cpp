@@ -9,6 +9,8 @@ namespace disarmd {
 
 namespace {
 
+constexpr std::uint64_t timer_accuracy_us = 1000;
+
 Result<void> checked(int result, const char* attempted) {
     if (result < 0)
         return fail(Error::from_code(-result, attempted));
@@ -66,10 +68,23 @@ Result<void> EventLoop::after(std::chrono::microseconds delay, std::function<voi
         static_cast<Handler*>(data)->simple();
         return 0;
     };
-    constexpr std::uint64_t accuracy_us = 1000;
     return checked(sd_event_add_time_relative(event_.get(), nullptr, CLOCK_MONOTONIC,
-                                              static_cast<std::uint64_t>(delay.count()), accuracy_us, call,
-                                              keep({std::move(handler), nullptr})),
+                                              static_cast<std::uint64_t>(delay.count()), timer_accuracy_us,
+                                              call, keep({std::move(handler), nullptr})),
+                   "setting a timer");
+}
+
+Result<void> EventLoop::every(std::chrono::microseconds period, std::function<void()> handler) {
+    const auto call = [](sd_event_source* source, std::uint64_t, void* data) {
+        const auto* const self = static_cast<Handler*>(data);
+        self->simple();
+        const int err =
+            sd_event_source_set_time_relative(source, static_cast<std::uint64_t>(self->period.count()));
+        return err < 0 ? err : sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+    };
+    return checked(sd_event_add_time_relative(event_.get(), nullptr, CLOCK_MONOTONIC,
+                                              static_cast<std::uint64_t>(period.count()), timer_accuracy_us,
+                                              call, keep({std::move(handler), nullptr, period})),
                    "setting a timer");
 }
 

@@ -26,6 +26,8 @@ public:
     Result<void> on_signal(int signal, std::function<void()> handler);
     // Once, after the delay.
     Result<void> after(std::chrono::microseconds delay, std::function<void()> handler);
+    // Again and again, the first time after one period.
+    Result<void> every(std::chrono::microseconds period, std::function<void()> handler);
     // Whenever the child stops, and when it has ended, on which it is reaped. As waitid(2)
     // gives it: CLD_EXITED and the code, or another CLD_ constant and the signal.
     Result<void> on_child_change(pid_t pid, std::function<void(int how, int status)> handler);
@@ -38,6 +40,7 @@ private:
     struct Handler {
         std::function<void()> simple;
         std::function<void(int how, int status)> child;
+        std::chrono::microseconds period{0};
     };
     struct Unref {
         void operator()(sd_event* event) const { sd_event_unref(event); }

@@ -29,6 +29,7 @@ Exit codes:
 Examples:
   disarmd --watch-unload my_driver -- rmmod my_driver
   disarmd --watch-unload my_driver --json --timeout 60 > verdict.json
+  disarmd --watch-unload my_driver --ktap -- sh -c 'insmod my_driver.ko && rmmod my_driver'
   disarmd list --module my_driver
   disarmd preflight my_driver.ko
   disarmd incidents)";
@@ -47,7 +48,7 @@ public:
         if (app->get_parent() != nullptr)
             return CLI::Formatter::make_usage(app, "disarmd " + name);
         return "Usage: disarmd [run] [--config FILE]\n"
-               "       disarmd --watch-unload MODULE [--timeout SEC] [--json] [-- COMMAND ARG...]\n"
+               "       disarmd --watch-unload MODULE [--timeout SEC] [--json | --ktap] [-- COMMAND ARG...]\n"
                "       disarmd list [--module M | --orphans] [--json]\n"
                "       disarmd preflight FILE.ko|MODULE... [--json]\n"
                "       disarmd incidents [ID | --module M] [--json] [--ledger FILE]\n"
@@ -110,7 +111,11 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
             ->type_name("SEC")
             ->check(CLI::Range(0.001, 1e9))
             ->needs(watch_option);
-    app.add_flag("--json", watch.json, "print one JSON object instead of text")->needs(watch_option);
+    auto* const watch_json =
+        app.add_flag("--json", watch.json, "print one JSON object instead of text")->needs(watch_option);
+    app.add_flag("--ktap", watch.ktap, "print KTAP, as the kernel's own tests do, instead of text")
+        ->needs(watch_option)
+        ->excludes(watch_json);
     constexpr const char* module_file_help =
         "the module with its debug information, for source lines [as modprobe finds it]";
     app.add_option("--module-file", watch.module_file, module_file_help)

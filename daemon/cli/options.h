@@ -22,6 +22,7 @@ struct WatchUnloadOptions {
     std::string module; // as the kernel spells it: '_' for '-'
     std::optional<std::chrono::microseconds> timeout;
     bool json = false;
+    bool ktap = false;                      // not both
     std::optional<std::string> module_file; // a .ko with debug information; else it is looked for
     Backend backend = Backend::automatic;
     std::vector<std::string> command; // empty: wait for whoever unloads it

@@ -12,6 +12,7 @@
 
 #include "base/event_loop.h"
 #include "base/priority.h"
+#include "base/service_manager.h"
 #include "base/text.h"
 #include "base/unique_fd.h"
 #include "cli/commands.h"
@@ -34,6 +35,10 @@ namespace {
 
 // For what is queued, at the end.
 constexpr std::chrono::seconds sinks_patience(5);
+// How often the service manager hears what is going on.
+constexpr std::chrono::microseconds status_period(std::chrono::seconds(10));
+// A write that takes longer is told of.
+constexpr std::chrono::seconds stuck_sink(10);
 
 // Null if that can't be, which is told.
 std::unique_ptr<Holder> make_holder(Probe& probe, std::chrono::milliseconds limit) {
@@ -88,6 +93,9 @@ private:
     bool pin(); // whether that was done; if not it is told
     void take_over();
     void reload();
+    void try_to_reload();
+    [[nodiscard]] std::string status() const;
+    void look_after_itself();
     void learn();
     void examine(const std::string& module);
     void take_unloads();
@@ -275,7 +283,42 @@ Result<void> Service::enforce() {
     return {};
 }
 
+std::string Service::status() const {
+    const auto modules = probe_.modules();
+    auto text =
+        fmt::format("{} with {} known; backend {}", count_text(modules ? modules->size() : 0, "module"),
+                    count_text(probe_.known_timers(), "timer"), probe_.backend());
+    const auto missing =
+        std::ranges::count_if(probe_.hooks(), [](const Hook& hook) { return !hook.attached; });
+    if (missing != 0)
+        text += fmt::format("; {} missing", count_text(static_cast<std::size_t>(missing), "hook"));
+    if (!probe_.survey_complete())
+        text += "; not every timer that was armed before is known";
+    if (enforcer_.denies())
+        text += "; denying is effective";
+    for (const auto& what : enforcer_.not_effective())
+        text += fmt::format("; not effective: {}", what);
+    for (const auto& sink : dispatcher_.health()) {
+        if (sink.busy_for > stuck_sink)
+            text += fmt::format("; sink {} hangs since {}", sink.name, duration_text(sink.busy_for));
+    }
+    return text;
+}
+
+// Again and again: where nothing wakes it, it shows that it would.
+void Service::look_after_itself() {
+    take_unloads();
+    service_manager::status(status());
+    service_manager::alive();
+}
+
 void Service::reload() {
+    service_manager::reloading();
+    try_to_reload();
+    service_manager::ready(status());
+}
+
+void Service::try_to_reload() {
     auto config = load_config(options_.config);
     if (!config) {
         spdlog::error("the configuration is not reloaded, and what it was stays in force: {}",
@@ -303,6 +346,12 @@ Result<void> Service::listen() {
             !added)
             return added;
     }
+    // Twice before anybody would miss it.
+    const auto period = service_manager::watchdog_period();
+    if (auto added = loop_.every(period ? std::min(*period / 2, status_period) : status_period,
+                                 [this] { look_after_itself(); });
+        !added)
+        return added;
     return loop_.on_readable(probe_.wake_fd(), [this] { take_unloads(); });
 }
 
@@ -338,7 +387,9 @@ ExitCode Service::watch() {
     probe_.rehearse();
     spdlog::info("watching {} with {} armed, incidents to log{}{}", count_text(modules->size(), "module"),
                  count_text(timers->size(), "timer"), names.empty() ? "" : ", ", fmt::join(names, ", "));
+    service_manager::ready(status());
     const auto ended = loop_.run();
+    service_manager::stopping();
     take_unloads(); // that came with the signal
     return ended ? static_cast<ExitCode>(*ended) : complain(ended.error(), ExitCode::inconclusive);
 }

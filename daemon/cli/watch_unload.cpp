@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "base/event_loop.h"
@@ -15,6 +16,7 @@
 #include "cli/commands.h"
 #include "cli/source_lines.h"
 #include "incident/json.h"
+#include "incident/ktap.h"
 #include "incident/text.h"
 #include "verdict/decode.h"
 
@@ -24,6 +26,17 @@ namespace {
 
 // What COMMAND has to end in order, from the SIGTERM on.
 constexpr std::chrono::seconds command_grace(2);
+
+// Nothing could be watched: stderr says why, and so does what is to be parsed.
+ExitCode refuse(const WatchUnloadOptions& options, const Error& error, ExitCode code) {
+    complain(error, code);
+    if (!options.ktap)
+        return code;
+    return print_result(code == ExitCode::impossible
+                            ? to_ktap_skip(error.text())
+                            : to_ktap(options.module, {}, CutShort{false, error.text()}),
+                        code);
+}
 
 // One watch: what has been seen of the module so far, and how it may end.
 class Watch {
@@ -42,6 +55,7 @@ private:
     void on_command_change(int how, int status);
     void on_timeout();
     void on_interrupt(std::string_view signal);
+    [[nodiscard]] std::string ktap() const;
     ExitCode report(ExitCode ended_with);
 
     const WatchUnloadOptions& options_;
@@ -49,7 +63,8 @@ private:
     EventLoop loop_;
     std::optional<Command> command_; // while it runs
     std::vector<Unload> unloads_;
-    std::vector<std::string> trouble_; // why there may be no verdict
+    std::vector<std::string> trouble_;  // why there may be no verdict
+    std::optional<CutShort> cut_short_; // by the clock or a signal
 };
 
 Result<void> Watch::announce() {
@@ -146,13 +161,31 @@ void Watch::on_command_change(int how, int status) {
 }
 
 void Watch::on_timeout() {
-    fmt::print(stderr, "disarmd: timed out after {}\n", duration_text(*options_.timeout));
+    const auto text = fmt::format("timed out after {}", duration_text(*options_.timeout));
+    fmt::print(stderr, "disarmd: {}\n", text);
+    cut_short_ = CutShort{true, text};
     end(ExitCode::timed_out);
 }
 
 void Watch::on_interrupt(std::string_view signal) {
-    fmt::print(stderr, "disarmd: {}: no longer watching\n", signal);
+    const auto text = fmt::format("{}: no longer watching", signal);
+    fmt::print(stderr, "disarmd: {}\n", text);
+    cut_short_ = CutShort{false, text};
     end(ExitCode::inconclusive);
+}
+
+// One result for each unload, and one for what was not seen.
+std::string Watch::ktap() const {
+    std::vector<Incident> incidents;
+    incidents.reserve(unloads_.size());
+    for (const auto& unload : unloads_) {
+        incidents.push_back(make_incident(unload, read_host()));
+        add_source_lines(incidents.back(), options_.module_file);
+    }
+    auto cut_short = cut_short_;
+    if (!cut_short && !trouble_.empty())
+        cut_short = CutShort{false, fmt::format("{}", fmt::join(trouble_, "; "))};
+    return to_ktap(options_.module, incidents, cut_short);
 }
 
 ExitCode Watch::report(ExitCode ended_with) {
@@ -178,6 +211,8 @@ ExitCode Watch::report(ExitCode ended_with) {
     const auto verdict_code = exit_code_of(unload.verdict);
     const auto code =
         unload.verdict != Verdict::leak && ended_with != ExitCode::clean ? ended_with : verdict_code;
+    if (options_.ktap)
+        return print_result(ktap(), code);
     auto incident = make_incident(std::move(unload), read_host());
     add_source_lines(incident, options_.module_file);
     return print_result(
@@ -186,14 +221,14 @@ ExitCode Watch::report(ExitCode ended_with) {
 
 ExitCode Watch::run() {
     if (auto watching = probe_.watch(); !watching)
-        return complain(watching.error(), ExitCode::impossible);
+        return refuse(options_, watching.error(), ExitCode::impossible);
     if (auto listening = listen(); !listening)
-        return complain(listening.error(), ExitCode::inconclusive);
+        return refuse(options_, listening.error(), ExitCode::inconclusive);
     if (auto announced = announce(); !announced)
-        return complain(announced.error(), ExitCode::inconclusive);
+        return refuse(options_, announced.error(), ExitCode::inconclusive);
     if (!options_.command.empty()) {
         if (auto started = start_command(); !started)
-            return complain(started.error(), ExitCode::usage);
+            return refuse(options_, started.error(), ExitCode::usage);
     }
     probe_.begin_to_read_symbols();
     const auto ended = loop_.run();
@@ -202,7 +237,7 @@ ExitCode Watch::run() {
         take_unloads(); // those that it did at its end
     }
     if (!ended)
-        return complain(ended.error(), ExitCode::inconclusive);
+        return refuse(options_, ended.error(), ExitCode::inconclusive);
     return report(static_cast<ExitCode>(*ended));
 }
 
@@ -216,21 +251,22 @@ bool is_built_in(const std::string& module) {
 
 ExitCode watch_unload(const WatchUnloadOptions& options) {
     if (is_built_in(options.module))
-        return complain({EINVAL, fmt::format("module {} is built into this kernel: it can't be unloaded",
-                                             options.module)},
-                        ExitCode::usage);
+        return refuse(options,
+                      {EINVAL, fmt::format("module {} is built into this kernel: it can't be unloaded",
+                                           options.module)},
+                      ExitCode::usage);
     if (options.module_file) {
         if (auto checked = check_module_file(*options.module_file); !checked)
-            return complain(checked.error(), ExitCode::usage);
+            return refuse(options, checked.error(), ExitCode::usage);
     }
     ProbeSettings settings;
     settings.backend = options.backend;
     auto probe = open_probe(settings);
     if (!probe)
-        return complain(probe.error(), ExitCode::impossible);
+        return refuse(options, probe.error(), ExitCode::impossible);
     auto loop = EventLoop::create();
     if (!loop)
-        return complain(loop.error(), ExitCode::inconclusive);
+        return refuse(options, loop.error(), ExitCode::inconclusive);
     return Watch(options, std::move(*probe), std::move(*loop)).run();
 }
 

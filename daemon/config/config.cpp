@@ -21,6 +21,11 @@ namespace disarmd {
 
 namespace {
 
+constexpr std::string_view backend_key = "probe_backend";
+// [[policy.rule]]
+constexpr std::string_view rules_table = "policy";
+constexpr std::string_view rules_key = "rule";
+
 constexpr off_t largest_file = 1 << 20;
 
 Error error_at(const std::string& path, const toml::node& node, std::string_view what) {
@@ -114,6 +119,19 @@ const std::map<std::string_view, std::vector<Key>>& tables() {
                      [](Config& config, std::int64_t value) {
                          config.sinks.hook_timeout = std::chrono::seconds(value);
                      })}},
+        {"policy",
+         {number_key("drain_ms", 1, 2000,
+                     [](Config& config, std::int64_t value) {
+                         config.policy.drain = std::chrono::milliseconds(value);
+                     }),
+          {"panic_confirmed",
+           [](const toml::node& node, Config& config) {
+               const auto* const value = node.as_boolean();
+               if (value != nullptr)
+                   config.policy.panic_confirmed = value->get();
+               return value != nullptr;
+           },
+           "true or false"}}},
         // An armed timer takes some 100 bytes of kernel memory, an unload some 30,000.
         // BPF_MAX_LOOPS (kernel/bpf/bpf_iter.c) bounds the steps of a scan.
         {"limits",
@@ -124,37 +142,51 @@ const std::map<std::string_view, std::vector<Key>>& tables() {
     return all;
 }
 
-Result<std::string> word_of(const std::string& path, std::string_view key, const toml::node& node) {
-    if (const auto* const word = node.as_string(); word != nullptr)
-        return word->get();
-    return fail(error_at(path, node, fmt::format("{} of a rule must be a string", key)));
+// The same for a rule, whose values are all strings.
+struct RuleKey {
+    std::string_view name;
+    std::function<bool(const std::string&, Rule&)> take;
+    std::string_view must_be;
+};
+
+const std::vector<RuleKey>& rule_keys() {
+    const auto text_of_rule = [](std::string Rule::*member) {
+        return [=](const std::string& word, Rule& rule) {
+            rule.*member = word;
+            return true;
+        };
+    };
+    static const std::vector<RuleKey> all{
+        {"module", text_of_rule(&Rule::module), "a string"},
+        {"srcversion", text_of_rule(&Rule::srcversion), "a string"},
+        {"on_unload",
+         [](const std::string& word, Rule& rule) {
+             const auto action = on_unload_named(word);
+             rule.on_unload = action.value_or(rule.on_unload);
+             return action.has_value();
+         },
+         "allow, deny, deny-if-armed, deny-if-leaked-before or deny-if-preflight-fails"},
+        {"on_leak",
+         [](const std::string& word, Rule& rule) {
+             const auto action = on_leak_named(word);
+             rule.on_leak = action.value_or(rule.on_leak);
+             return action.has_value();
+         },
+         "alert, drain or panic"},
+    };
+    return all;
 }
 
 Result<void> read_rule_key(const std::string& path, std::string_view key, const toml::node& node,
                            Rule& rule) {
-    auto word = word_of(path, key, node);
-    if (!word)
-        return fail(word.error());
-    if (key == "module") {
-        rule.module = std::move(*word);
-    } else if (key == "srcversion") {
-        rule.srcversion = std::move(*word);
-    } else if (key == "on_unload") {
-        const auto action = on_unload_named(*word);
-        if (!action)
-            return fail(error_at(path, node,
-                                 "on_unload must be allow, deny, deny-if-armed, deny-if-leaked-before or "
-                                 "deny-if-preflight-fails"));
-        rule.on_unload = *action;
-    } else if (key == "on_leak") {
-        const auto action = on_leak_named(*word);
-        if (!action)
-            return fail(error_at(path, node, "on_leak must be alert, drain or panic"));
-        rule.on_leak = *action;
-    } else {
-        return fail(
-            error_at(path, node, fmt::format("unknown key {} of a rule", printable(std::string(key)))));
-    }
+    const auto known = std::ranges::find(rule_keys(), key, &RuleKey::name);
+    if (known == rule_keys().end())
+        return fail(error_at(path, node, fmt::format("unknown key {} of a rule", printable(key))));
+    const auto* const word = node.as_string();
+    if (word == nullptr)
+        return fail(error_at(path, node, fmt::format("{} of a rule must be a string", key)));
+    if (!known->take(word->get(), rule))
+        return fail(error_at(path, node, fmt::format("{} must be {}", key, known->must_be)));
     return {};
 }
 
@@ -191,32 +223,6 @@ Result<void> read_rules(const std::string& path, const toml::node& node, Policy&
     return {};
 }
 
-Result<void> read_policy(const std::string& path, const toml::table& table, Policy& policy) {
-    constexpr std::int64_t longest_drain_ms = 2000;
-    for (const auto& [key, node] : table) {
-        if (key == "rule") {
-            if (auto read = read_rules(path, node, policy); !read)
-                return read;
-        } else if (key == "drain_ms") {
-            const auto* const value = node.as_integer();
-            if (value == nullptr || value->get() < 1 || value->get() > longest_drain_ms)
-                return fail(error_at(
-                    path, node,
-                    fmt::format("policy.drain_ms must be a whole number from 1 to {}", longest_drain_ms)));
-            policy.drain = std::chrono::milliseconds(value->get());
-        } else if (key == "panic_confirmed") {
-            const auto* const value = node.as_boolean();
-            if (value == nullptr)
-                return fail(error_at(path, node, "policy.panic_confirmed must be true or false"));
-            policy.panic_confirmed = value->get();
-        } else {
-            return fail(error_at(path, node,
-                                 fmt::format("unknown key policy.{}", printable(std::string(key.str())))));
-        }
-    }
-    return {};
-}
-
 // What only all files together tell.
 Result<void> check_policy(const Config& config) {
     for (const auto& rule : config.policy.rules) {
@@ -237,6 +243,11 @@ Result<void> check_policy(const Config& config) {
 Result<void> read_table(const std::string& path, std::string_view name, const std::vector<Key>& keys,
                         const toml::table& table, Config& config) {
     for (const auto& [key, node] : table) {
+        if (name == rules_table && key == rules_key) {
+            if (auto read = read_rules(path, node, config.policy); !read)
+                return read;
+            continue;
+        }
         const auto known = std::ranges::find(keys, key.str(), &Key::name);
         if (known == keys.end())
             return fail(error_at(path, node, fmt::format("unknown key {}.{}", name, printable(key.str()))));
@@ -251,26 +262,36 @@ Result<void> read_backend(const std::string& path, const toml::node& node, Backe
     const auto* const word = node.as_string();
     const auto named = word != nullptr ? backend_named(word->get()) : std::nullopt;
     if (!named)
-        return fail(error_at(path, node, fmt::format("probe_backend must be {}, in quotes", backend_words)));
+        return fail(
+            error_at(path, node, fmt::format("{} must be {}, in quotes", backend_key, backend_words)));
     backend = *named;
     return {};
 }
 
 Result<void> read_key(const std::string& path, std::string_view key, const toml::node& node, Config& config) {
-    if (key == "probe_backend")
+    if (key == backend_key)
         return read_backend(path, node, config.probe.backend);
     const auto known = tables().find(key);
-    if (known == tables().end() && key != "policy")
+    if (known == tables().end())
         return fail(error_at(path, node, fmt::format("unknown key {}", printable(key))));
     const auto* const table = node.as_table();
     if (table == nullptr)
         return fail(error_at(path, node, fmt::format("{0} must be a table: [{0}]", key)));
-    if (key == "policy")
-        return read_policy(path, *table, config.policy);
     return read_table(path, key, known->second, *table, config);
 }
 
 } // namespace
+
+std::vector<Setting> settings() {
+    std::vector<Setting> all{{std::string(backend_key), backend_words}};
+    for (const auto& [table, keys] : tables()) {
+        for (const auto& key : keys)
+            all.push_back({fmt::format("{}.{}", table, key.name), key.must_be});
+    }
+    for (const auto& key : rule_keys())
+        all.push_back({fmt::format("{}.{}.{}", rules_table, rules_key, key.name), std::string(key.must_be)});
+    return all;
+}
 
 std::optional<Backend> backend_named(std::string_view word) {
     for (const auto backend : {Backend::automatic, Backend::tracepoint, Backend::kprobe}) {

@@ -42,6 +42,15 @@ struct Config {
 std::optional<Backend> backend_named(std::string_view word);
 inline constexpr const char* backend_words = "auto, tracepoint or kprobe";
 
+// A key that a file may have, as "table.key"; those of a rule as "policy.rule.key".
+struct Setting {
+    std::string name;
+    std::string must_be; // what its value must be, in words
+};
+
+// All that there are, as it is by them that a file is read.
+std::vector<Setting> settings();
+
 // TOML text. Unknown keys, values of a wrong type and rules that can't be followed are refused, with
 // their line.
 Result<Config> parse_config(std::string_view text, const std::string& path);

@@ -369,7 +369,7 @@ std::string log_headline(const Incident& incident) {
     if (unload.outcome == Outcome::not_unloaded)
         return line;
     if (unload.verdict == Verdict::leak)
-        line += fmt::format(" ({})", causes_text(unload));
+        line += fmt::format(" ({})", unload.pending.empty() ? "unknown" : causes_text(unload));
     line += "; " + by_whom(unload);
     if (!unload.policy.rule.empty() &&
         (unload.outcome == Outcome::denied || unload.policy.allowed_once || unload.policy.bypassed))

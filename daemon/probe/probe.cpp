@@ -755,7 +755,13 @@ Result<void> Probe::take_over(const Predecessor& before, const std::function<voi
         if (time_between(record.freed_ns, state_->skeleton->bss->watching_ns) < unload_patience)
             state_->taken_over.push_back({record.pid, text_of(record.module), record.freed_ns});
         coverage.rule = before.rule(record.rule);
-        on_unload(judge(record, coverage, state_->names_for(record)));
+        auto unload = judge(record, coverage, state_->names_for(record));
+        if (!before.is_of_this_schema()) {
+            // Of which nothing is known.
+            unload.pending.clear();
+            unload.advice.clear();
+        }
+        on_unload(std::move(unload));
         state_->copied.erase(record.id);
         if (auto taken = before.take(record); !taken)
             return taken;
@@ -848,6 +854,10 @@ Result<std::vector<std::uint64_t>> Probe::percpu_areas() const {
 
 std::uint64_t Probe::losses(abi::loss what) const {
     return state_->skeleton->bss->losses[what];
+}
+
+std::uint64_t Probe::known_timers() const {
+    return state_->skeleton->bss->tracked_count;
 }
 
 std::chrono::nanoseconds Probe::tick() const {

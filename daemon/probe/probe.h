@@ -90,6 +90,8 @@ public:
     [[nodiscard]] std::map<std::string, int> maps_to_keep() const;
 
     Result<std::vector<ArmedTimer>> armed_timers() const;
+    // How many are tracked, armed or not long disarmed: without looking at each.
+    [[nodiscard]] std::uint64_t known_timers() const;
     Result<std::vector<LoadedModule>> modules() const;
     // Where CPUs' per-CPU areas are: what is added to an address in per-CPU data.
     Result<std::vector<std::uint64_t>> percpu_areas() const;

@@ -77,6 +77,17 @@ TEST(ParseOptions, list_takes_orphans) {
     EXPECT_THAT(error_of({"doctor", "--orphans"}), HasSubstr("--orphans"));
 }
 
+TEST(ParseOptions, a_watch_tells_its_result_in_one_form) {
+    EXPECT_FALSE(parsed<WatchUnloadOptions>({"--watch-unload", "m"}).ktap);
+    EXPECT_FALSE(parsed<WatchUnloadOptions>({"--watch-unload", "m", "--json"}).ktap);
+    const auto watch = parsed<WatchUnloadOptions>({"--watch-unload", "m", "--ktap"});
+    EXPECT_TRUE(watch.ktap);
+    EXPECT_FALSE(watch.json);
+    EXPECT_THAT(error_of({"--watch-unload", "m", "--ktap", "--json"}), HasSubstr("--ktap"));
+    EXPECT_THAT(error_of({"--ktap"}), HasSubstr("--watch-unload"));
+    EXPECT_THAT(error_of({"list", "--ktap"}), HasSubstr("--ktap"));
+}
+
 TEST(ParseOptions, every_command_takes_a_backend) {
     for (const auto backend : {Backend::automatic, Backend::tracepoint, Backend::kprobe}) {
         const std::string word(name_of(backend));
@@ -316,8 +327,9 @@ TEST(ParseOptions, help_tells_the_exit_codes) {
     for (const Arguments& arguments : {Arguments{"--help"}, {"-h"}, {"--watch-unload", "m", "--help"}}) {
         const auto text = parsed<PrintOptions>(arguments).text;
         EXPECT_THAT(text, HasSubstr("Usage: disarmd [run] [--config FILE]\n"));
-        EXPECT_THAT(text,
-                    HasSubstr("disarmd --watch-unload MODULE [--timeout SEC] [--json] [-- COMMAND ARG...]"));
+        EXPECT_THAT(
+            text,
+            HasSubstr("disarmd --watch-unload MODULE [--timeout SEC] [--json | --ktap] [-- COMMAND ARG...]"));
         EXPECT_THAT(text, HasSubstr("Exit codes:"));
         for (const std::string code : {"    0  clean", "    1  found", "    2  usage", "    3  inconclusive",
                                        "    4  not possible", "  124  --timeout"})

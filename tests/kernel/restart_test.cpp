@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the kernel programs do without the daemon, and what the next one makes of it.
+#include "guest.h"
+
+#include <algorithm>
+#include <string>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+namespace disarmd::tests {
+namespace {
+
+using Json = nlohmann::json;
+
+// Functions for the guest: told NAME sends what a service has told since it was started.
+constexpr const char* telling = R"sh(
+    mkdir -p /var/lib/disarmd
+    lines() { [ "$(wc -l </tmp/unloads)" -ge "$1" ]; }
+    told() { sed "s/^/{\"as\":\"$1\",\"unload\":/; s/\$/}/" /tmp/unloads >/dev/results; }
+    killed() {
+        kill -9 $service
+        wait $service
+    }
+    stopped() {
+        kill -TERM $service
+        wait $service
+    }
+)sh";
+
+std::vector<Json> told(const GuestResult& guest, const std::string& name) {
+    std::vector<Json> unloads;
+    for (const auto& result : guest.results) {
+        if (result.value("as", "") == name)
+            unloads.push_back(result["unload"]);
+    }
+    return unloads;
+}
+
+bool mentions(const Json& stack, const std::string& function) {
+    return std::ranges::any_of(stack, [&](const Json& frame) {
+        return frame.get<std::string>().find(function) != std::string::npos;
+    });
+}
+
+class Restart : public testing::TestWithParam<std::string> {};
+
+TEST_P(Restart, tells_once_what_came_while_no_daemon_ran) {
+    const auto guest = run_guest({GetParam()}, std::string(telling) + R"sh(
+        serve
+        insmod /modules/zoo_timer_alloc.ko delay_ms=600000
+        insmod /modules/zoo_dwork_alloc.ko delay_ms=600000
+        insmod /modules/zoo_hrtimer_alloc.ko delay_ms=600000
+        report second disarmd run
+        report release_too_early disarmd release
+        killed
+        rmmod zoo_timer_alloc
+        insmod /modules/zoo_timer_static.ko delay_ms=600000 end=delete
+        rmmod zoo_timer_static
+        # A load that only the programs see, and the next daemon knows of.
+        insmod /modules/zoo_timer_alloc.ko delay_ms=600000
+        serve
+        lines 2 || echo "not told at once"
+        told killed
+        stopped
+        rmmod zoo_dwork_alloc
+        serve
+        told stopped
+        stopped
+        serve
+        told nothing
+        rmmod zoo_hrtimer_alloc
+        rmmod zoo_timer_alloc
+        await lines 2
+        told later
+        stopped
+        report release disarmd release
+        report nothing_left test ! -e /sys/fs/bpf/disarmd
+    )sh");
+    EXPECT_EQ(guest.status, 0) << guest.console;
+    EXPECT_EQ(find(guest, "second")["exit"], 4);
+    EXPECT_NE(find(guest, "second")["error"].get<std::string>().find("another disarmd"), std::string::npos);
+    EXPECT_EQ(find(guest, "release_too_early")["exit"], 4);
+    EXPECT_EQ(find(guest, "release")["exit"], 0);
+    EXPECT_EQ(find(guest, "nothing_left")["exit"], 0);
+
+    const auto killed = told(guest, "killed");
+    ASSERT_EQ(killed.size(), 2U) << guest.console;
+    EXPECT_EQ(killed[0]["module"], "zoo_timer_alloc");
+    EXPECT_EQ(killed[0]["verdict"], "leak");
+    EXPECT_EQ(killed[0]["unload"]["comm"], "rmmod");
+    EXPECT_FALSE(killed[0]["unload"]["duration_ms"].is_null());
+    ASSERT_EQ(killed[0]["pending"].size(), 1U);
+    const auto& leaked = killed[0]["pending"][0];
+    EXPECT_EQ(leaked["symbol"], "zoo_timer_alloc_fn [zoo_timer_alloc]");
+    // Where deletes are seen by kprobes that end with the daemon, that none was seen means nothing.
+    EXPECT_EQ(leaked["cause"], GetParam() == "5.10" ? "unknown" : "never-deleted");
+    EXPECT_EQ(leaked["armed"]["comm"], "insmod");
+    EXPECT_TRUE(mentions(leaked["armed"]["stack"], "do_one_initcall")) << leaked;
+    EXPECT_EQ(killed[1]["module"], "zoo_timer_static");
+    EXPECT_EQ(killed[1]["verdict"], "clean") << killed[1];
+
+    const auto stopped = told(guest, "stopped");
+    ASSERT_EQ(stopped.size(), 1U) << guest.console;
+    EXPECT_EQ(stopped[0]["module"], "zoo_dwork_alloc");
+    EXPECT_EQ(stopped[0]["verdict"], "leak");
+    EXPECT_EQ(stopped[0]["pending"][0]["armed"]["comm"], "insmod") << stopped[0];
+    EXPECT_EQ(told(guest, "nothing").size(), 0U) << guest.console;
+
+    // Armed under the first daemon and under none, told by the last one.
+    const auto later = told(guest, "later");
+    ASSERT_EQ(later.size(), 2U) << guest.console;
+    for (const auto& unload : later) {
+        EXPECT_EQ(unload["verdict"], "leak");
+        EXPECT_EQ(unload["pending"][0]["armed"]["comm"], "insmod") << unload;
+        EXPECT_TRUE(mentions(unload["pending"][0]["armed"]["stack"], "do_one_initcall")) << unload;
+        EXPECT_FALSE(unload["instance"]["loaded_age_ms"].is_null()) << unload;
+    }
+}
+
+// The free of a module that drains lasts long enough for all of that.
+TEST_P(Restart, in_the_midst_of_an_unload_tells_it_once) {
+    const auto guest = run_guest({GetParam()}, std::string(telling) + R"sh(
+        limits='[[policy.rule]]
+module = "*"
+on_leak = "drain"'
+        serve
+        insmod /modules/zoo_timer_alloc.ko delay_ms=1500
+        rmmod zoo_timer_alloc &
+        unloading=$!
+        await sh -c '! grep -q ^zoo_timer_alloc /proc/modules'
+        killed
+        serve
+        wait $unloading
+        insmod /modules/zoo_nothing.ko
+        rmmod zoo_nothing
+        await grep -q zoo_nothing /tmp/unloads
+        told midst
+        stopped
+    )sh");
+    EXPECT_EQ(guest.status, 0) << guest.console;
+    const auto midst = told(guest, "midst");
+    ASSERT_EQ(midst.size(), 2U) << guest.console;
+    EXPECT_EQ(midst[0]["module"], "zoo_timer_alloc");
+    EXPECT_EQ(midst[0]["verdict"], "leak");
+    EXPECT_EQ(midst[0]["action"], "drained") << midst[0];
+    EXPECT_FALSE(midst[0]["unload"]["duration_ms"].is_null());
+    EXPECT_EQ(midst[1]["module"], "zoo_nothing");
+}
+
+// A daemon whose maps look otherwise reads of the records what all have in common.
+TEST_P(Restart, with_another_schema_loses_no_verdict) {
+    const auto guest =
+        run_guest({GetParam(), 2, 240, {"--add", DISARMD_OTHER_SCHEMA ":/bin/disarmd_other_schema"}},
+                  std::string(telling) + R"sh(
+        serve
+        insmod /modules/zoo_timer_alloc.ko delay_ms=600000
+        insmod /modules/zoo_dwork_alloc.ko delay_ms=600000
+        killed
+        rmmod zoo_timer_alloc
+        : >/tmp/unloads
+        disarmd_other_schema run --config /tmp/disarmd.toml 2>/tmp/service.log &
+        service=$!
+        await grep -qs ' watching ' /tmp/service.log
+        told upgraded
+        ls -d /sys/fs/bpf/disarmd/v*/*-* >/tmp/kept
+        report swapped grep -vq /v1/ /tmp/kept
+        rmmod zoo_dwork_alloc
+        await lines 2
+        told since
+        stopped
+    )sh");
+    EXPECT_EQ(guest.status, 0) << guest.console;
+    const auto upgraded = told(guest, "upgraded");
+    ASSERT_EQ(upgraded.size(), 1U) << guest.console;
+    EXPECT_EQ(upgraded[0]["module"], "zoo_timer_alloc");
+    EXPECT_EQ(upgraded[0]["verdict"], "leak");
+    EXPECT_EQ(upgraded[0]["unload"]["comm"], "rmmod");
+    EXPECT_EQ(find(guest, "swapped")["exit"], 0) << guest.console;
+    const auto since = told(guest, "since");
+    ASSERT_EQ(since.size(), 2U) << guest.console;
+    EXPECT_EQ(since[1]["module"], "zoo_dwork_alloc");
+    EXPECT_EQ(since[1]["verdict"], "leak");
+}
+
+constexpr auto name_kernel = [](const auto& test) { return kernel_test_name(test.param); };
+INSTANTIATE_TEST_SUITE_P(Kernels, Restart, testing::ValuesIn(outermost_kernels()), name_kernel);
+INSTANTIATE_TEST_SUITE_P(Long, Restart, testing::ValuesIn(inner_kernels()), name_kernel);
+
+} // namespace
+} // namespace disarmd::tests
