@@ -2,8 +2,8 @@
 
 /*
  * Calls of the functions that delete a timer, also of one that is not armed: what tracking
- * alone does not see, and a cause is told by. The functions that the core kernel calls all
- * the time have a cheap program each; the others share those on kprobes.
+ * alone does not see, and a cause is told by. Each function has a program of its own on its
+ * trampoline; where that can't be, they share those on kprobes.
  *
  * A delayed work is deleted by its own functions. What these call is not noted, as it is
  * also called to queue the work anew.
@@ -47,36 +47,31 @@ static __always_inline void hrtimer_deleted(void *ctx, u64 timer, u64 function, 
 		note_delete(ctx, timer, &facts, by);
 }
 
-SEC("fentry")
-int BPF_PROG(on_timer_delete_call, struct timer_list *timer)
-{
-	timer_deleted(ctx, (u64)timer, (u64)timer->function, deleting_functions[DELETING_TIMER]);
-	return 0;
-}
+#define ON_TIMER_DELETE(name, number)                                                              \
+	SEC("fentry")                                                                              \
+	int BPF_PROG(name, struct timer_list *timer)                                               \
+	{                                                                                          \
+		timer_deleted(ctx, (u64)timer, (u64)timer->function, deleting_functions[number]);  \
+		return 0;                                                                          \
+	}
 
-SEC("fentry")
-int BPF_PROG(on_timer_delete_sync_call, struct timer_list *timer)
-{
-	timer_deleted(ctx, (u64)timer, (u64)timer->function,
-		      deleting_functions[DELETING_TIMER_SYNC]);
-	return 0;
-}
+ON_TIMER_DELETE(on_timer_delete_call, DELETING_TIMER)
+ON_TIMER_DELETE(on_timer_delete_sync_call, DELETING_TIMER_SYNC)
+ON_TIMER_DELETE(on_timer_try_delete_call, DELETING_TIMER_TRY)
+ON_TIMER_DELETE(on_timer_shutdown_call, DELETING_TIMER_SHUTDOWN)
+ON_TIMER_DELETE(on_timer_shutdown_sync_call, DELETING_TIMER_SHUTDOWN_SYNC)
 
-SEC("fentry")
-int BPF_PROG(on_hrtimer_cancel_call, struct hrtimer *timer)
-{
-	hrtimer_deleted(ctx, (u64)timer, (u64)timer->function,
-			deleting_functions[DELETING_HRTIMER]);
-	return 0;
-}
+#define ON_HRTIMER_DELETE(name, number)                                                            \
+	SEC("fentry")                                                                              \
+	int BPF_PROG(name, struct hrtimer *timer)                                                  \
+	{                                                                                          \
+		hrtimer_deleted(ctx, (u64)timer, (u64)timer->function,                             \
+				deleting_functions[number]);                                       \
+		return 0;                                                                          \
+	}
 
-SEC("fentry")
-int BPF_PROG(on_hrtimer_try_to_cancel_call, struct hrtimer *timer)
-{
-	hrtimer_deleted(ctx, (u64)timer, (u64)timer->function,
-			deleting_functions[DELETING_HRTIMER_TRY]);
-	return 0;
-}
+ON_HRTIMER_DELETE(on_hrtimer_cancel_call, DELETING_HRTIMER)
+ON_HRTIMER_DELETE(on_hrtimer_try_to_cancel_call, DELETING_HRTIMER_TRY)
 
 SEC("kprobe")
 int BPF_KPROBE(kprobe_delete_timer, u64 timer)
@@ -101,31 +96,59 @@ int BPF_KPROBE(kprobe_delete_hrtimer, u64 timer)
 	return 0;
 }
 
-static __always_inline void work_deleted(void *ctx, u64 timer, u64 func_at, u8 kind)
+static __always_inline void work_deleted(void *ctx, u64 timer, u64 func_at, u8 kind, u64 by)
 {
 	struct timer_facts facts = { .kind = kind };
 
 	if (!read_u64(&facts.callback, func_at) && concerns_modules(timer, &facts))
-		note_delete(ctx, timer, &facts, PT_REGS_IP((struct pt_regs *)ctx));
+		note_delete(ctx, timer, &facts, by);
 }
 
-SEC("kprobe")
-int BPF_KPROBE(kprobe_delete_delayed_work, u64 work)
+static __always_inline void delayed_work_deleted(void *ctx, u64 work, u64 by)
 {
 	work_deleted(ctx, work + bpf_core_field_offset(struct delayed_work, timer),
 		     work + bpf_core_field_offset(struct delayed_work, work) +
 			     bpf_core_field_offset(struct work_struct, func),
-		     TIMER_KIND_DELAYED_WORK);
+		     TIMER_KIND_DELAYED_WORK, by);
+}
+
+static __always_inline void kthread_delayed_work_deleted(void *ctx, u64 work, u64 by)
+{
+	work_deleted(ctx, work + bpf_core_field_offset(struct kthread_delayed_work, timer),
+		     work + bpf_core_field_offset(struct kthread_delayed_work, work) +
+			     bpf_core_field_offset(struct kthread_work, func),
+		     TIMER_KIND_KTHREAD_DELAYED_WORK, by);
+}
+
+/* The argument as a plain number, which offsets can be added to. */
+#define ON_WORK_DELETE(name, deleted, number)                                                      \
+	SEC("fentry")                                                                              \
+	int name(u64 *ctx)                                                                         \
+	{                                                                                          \
+		u64 work = 0;                                                                      \
+                                                                                                   \
+		if (!bpf_probe_read_kernel(&work, sizeof(work), ctx))                              \
+			deleted(ctx, work, deleting_functions[number]);                            \
+		return 0;                                                                          \
+	}
+
+ON_WORK_DELETE(on_work_cancel_call, delayed_work_deleted, DELETING_WORK_CANCEL)
+ON_WORK_DELETE(on_work_cancel_sync_call, delayed_work_deleted, DELETING_WORK_CANCEL_SYNC)
+ON_WORK_DELETE(on_work_disable_call, delayed_work_deleted, DELETING_WORK_DISABLE)
+ON_WORK_DELETE(on_work_disable_sync_call, delayed_work_deleted, DELETING_WORK_DISABLE_SYNC)
+ON_WORK_DELETE(on_kthread_work_cancel_call, kthread_delayed_work_deleted, DELETING_KTHREAD_WORK)
+
+SEC("kprobe")
+int BPF_KPROBE(kprobe_delete_delayed_work, u64 work)
+{
+	delayed_work_deleted(ctx, work, PT_REGS_IP(ctx));
 	return 0;
 }
 
 SEC("kprobe")
 int BPF_KPROBE(kprobe_delete_kthread_delayed_work, u64 work)
 {
-	work_deleted(ctx, work + bpf_core_field_offset(struct kthread_delayed_work, timer),
-		     work + bpf_core_field_offset(struct kthread_delayed_work, work) +
-			     bpf_core_field_offset(struct kthread_work, func),
-		     TIMER_KIND_KTHREAD_DELAYED_WORK);
+	kthread_delayed_work_deleted(ctx, work, PT_REGS_IP(ctx));
 	return 0;
 }
 

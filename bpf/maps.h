@@ -59,7 +59,7 @@ __u32 survey_complete __weak = 0;
 __u64 tick_ns __weak = 0;	 /* length of a jiffy */
 __u64 survey_jiffies __weak = 0; /* when it ran */
 __u64 survey_ns __weak = 0;	 /* likewise */
-__u64 losses[LOSS_MAX] __weak = {};
+extern __u64 losses[LOSS_MAX] SEC(".data.losses");
 __u64 last_lost_arm_ns __weak = 0;
 __u64 tracked_count __weak = 0;	  /* entries of armed_timers */
 __u64 forgotten_count __weak = 0; /* those that were or are being removed from it */

@@ -15,6 +15,9 @@
 #include "symbols.h"
 #include "syscall.h"
 
+/* A map of its own, and at its begin: later versions read it, too, which have other variables. */
+__u64 losses[LOSS_MAX] SEC(".data.losses") = {};
+
 /* Raw tracepoints hand over their arguments as plain numbers. */
 static __always_inline u64 argument(struct bpf_raw_tracepoint_args *ctx)
 {

@@ -8,7 +8,6 @@ namespace disarmd {
 
 namespace {
 
-constexpr const char* vmlinux_btf_path = "/sys/kernel/btf/vmlinux";
 constexpr std::uint32_t bits_per_byte = 8;
 
 std::optional<std::uint32_t> find_member(const btf* types, const btf_type* structure,

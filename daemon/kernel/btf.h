@@ -13,7 +13,9 @@ struct btf;
 
 namespace disarmd {
 
-// The running kernel's own type information (/sys/kernel/btf/vmlinux).
+inline constexpr const char* vmlinux_btf_path = "/sys/kernel/btf/vmlinux";
+
+// The running kernel's own type information.
 class KernelBtf {
 public:
     static Result<KernelBtf> load();

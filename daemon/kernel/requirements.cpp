@@ -11,12 +11,13 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "kernel/btf.h"
+
 namespace disarmd {
 
 namespace {
 
 constexpr const char* lockdown_path = "/sys/kernel/security/lockdown";
-constexpr const char* btf_path = "/sys/kernel/btf/vmlinux";
 constexpr const char* ftrace_enabled_path = "/proc/sys/kernel/ftrace_enabled";
 constexpr const char* modules_path = "/proc/modules";
 
@@ -52,9 +53,9 @@ Requirement check_capabilities() {
 }
 
 Requirement check_btf() {
-    if (::access(btf_path, R_OK) == 0)
-        return {"BTF", true, btf_path, ""};
-    return {"BTF", false, fmt::format("{} is not there", btf_path),
+    if (::access(vmlinux_btf_path, R_OK) == 0)
+        return {"BTF", true, vmlinux_btf_path, ""};
+    return {"BTF", false, fmt::format("{} is not there", vmlinux_btf_path),
             "boot a kernel built with CONFIG_DEBUG_INFO_BTF=y (Debian's are, from 11 on)"};
 }
 

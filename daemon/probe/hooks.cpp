@@ -21,7 +21,13 @@ struct Program {
     std::vector<std::string> targets;
     bool every_target = false; // attach to all that exist; else to the first
     Loop loop = Loop::any;
+    bool optional = false; // the way goes without it where the kernel has no such target
 };
+
+// Of a function that not every kernel has.
+Program where_there(const char* name, const std::string& target) {
+    return {name, fentry, {target}, false, Loop::any, true};
+}
 
 struct HookPlan {
     std::string purpose;
@@ -45,13 +51,17 @@ const std::vector<std::string> mod_family{"mod_timer", "mod_timer_pending", "tim
 // 6.2 (9a5a30568697) renamed del_timer(), and stable kernels followed; 6.15 the rest.
 const std::vector<std::string> timer_delete{"timer_delete", "del_timer"};
 const std::vector<std::string> timer_delete_sync{"timer_delete_sync", "del_timer_sync"};
-const std::vector<std::string> rarer_deletes{"try_to_del_timer_sync", "timer_delete_sync_try",
-                                             "timer_shutdown", "timer_shutdown_sync"};
+const std::vector<std::string> timer_try_delete{"timer_delete_sync_try", "try_to_del_timer_sync"};
+// 6.2 (f571faf6e443), and stable kernels.
+const std::string timer_shutdown = "timer_shutdown";
+const std::string timer_shutdown_sync = "timer_shutdown_sync";
 const std::vector<std::string> hrtimer_cancel{"hrtimer_cancel"};
 const std::vector<std::string> hrtimer_try_to_cancel{"hrtimer_try_to_cancel"};
-// 6.10 (86898fa6b8cd) added those that disable.
-const std::vector<std::string> work_cancel{"cancel_delayed_work", "cancel_delayed_work_sync",
-                                           "disable_delayed_work", "disable_delayed_work_sync"};
+const std::string work_cancel = "cancel_delayed_work";
+const std::string work_cancel_sync = "cancel_delayed_work_sync";
+// 6.10 (86898fa6b8cd)
+const std::string work_disable = "disable_delayed_work";
+const std::string work_disable_sync = "disable_delayed_work_sync";
 const std::vector<std::string> kthread_work_cancel{"kthread_cancel_delayed_work_sync"};
 // Not hooked, as they call what is; a stack may name them.
 const std::vector<std::string> alarm_cancel{"alarm_cancel", "alarm_try_to_cancel"};
@@ -63,14 +73,27 @@ std::vector<std::string> joined(std::initializer_list<std::vector<std::string>> 
     return all;
 }
 
+const std::vector<std::string>& timer_deletes() {
+    static const auto all =
+        joined({timer_delete, timer_delete_sync, timer_try_delete, {timer_shutdown, timer_shutdown_sync}});
+    return all;
+}
+
+const std::vector<std::string>& work_deletes() {
+    static const std::vector<std::string> all{work_cancel, work_cancel_sync, work_disable, work_disable_sync};
+    return all;
+}
+
 std::vector<HookPlan> tracepoint_plans() {
     return {
         {"calls that delete timers",
          HookRole::detail,
          {{{"on_timer_delete_call", fentry, timer_delete},
            {"on_timer_delete_sync_call", fentry, timer_delete_sync},
-           {"kprobe_delete_timer", kprobe, rarer_deletes, true}},
-          {{"kprobe_delete_timer", kprobe, joined({timer_delete, timer_delete_sync, rarer_deletes}), true}}},
+           {"on_timer_try_delete_call", fentry, timer_try_delete},
+           where_there("on_timer_shutdown_call", timer_shutdown),
+           where_there("on_timer_shutdown_sync_call", timer_shutdown_sync)},
+          {{"kprobe_delete_timer", kprobe, timer_deletes(), true}}},
          HookPlan::Sees::deletes},
         {"calls that delete hrtimers",
          HookRole::detail,
@@ -109,7 +132,7 @@ std::vector<HookPlan> kprobe_plans() {
     return {
         {"disarms of timers",
          HookRole::detail,
-         {{{"kprobe_delete_timer", kprobe, joined({timer_delete, timer_delete_sync, rarer_deletes}), true}}},
+         {{{"kprobe_delete_timer", kprobe, timer_deletes(), true}}},
          HookPlan::Sees::deletes},
         {"calls that delete hrtimers",
          HookRole::detail,
@@ -182,13 +205,16 @@ std::vector<HookPlan> module_plans(Backend backend) {
                            {{"on_module_memory_free_unrolled", fentry, memory_free, false, Loop::lacking}});
     }
     return {
-        {"calls that delete delayed works",
-         HookRole::detail,
-         {{{"kprobe_delete_delayed_work", kprobe, work_cancel, true}}},
+        {"calls that delete delayed works", HookRole::detail,
+         ways({{{"on_work_cancel_call", fentry, {work_cancel}},
+                {"on_work_cancel_sync_call", fentry, {work_cancel_sync}},
+                where_there("on_work_disable_call", work_disable),
+                where_there("on_work_disable_sync_call", work_disable_sync)}},
+              {{{"kprobe_delete_delayed_work", kprobe, work_deletes(), true}}}),
          HookPlan::Sees::deletes},
-        {"calls that delete kthread_delayed_works",
-         HookRole::detail,
-         {{{"kprobe_delete_kthread_delayed_work", kprobe, kthread_work_cancel, true}}},
+        {"calls that delete kthread_delayed_works", HookRole::detail,
+         ways({{{"on_kthread_work_cancel_call", fentry, kthread_work_cancel}}},
+              {{{"kprobe_delete_kthread_delayed_work", kprobe, kthread_work_cancel, true}}}),
          HookPlan::Sees::deletes},
         {"moves of timers off a dead CPU", HookRole::detail,
          ways({{{"on_timers_migrate_exit", fexit, {"timers_dead_cpu"}},
@@ -229,6 +255,10 @@ std::vector<HookPlan> plans_of(Backend backend) {
     auto plans = backend == Backend::kprobe ? kprobe_plans() : tracepoint_plans();
     std::ranges::move(module_plans(backend), std::back_inserter(plans));
     return plans;
+}
+
+bool is_kprobe(HookMethod method) {
+    return method == kprobe || method == kretprobe;
 }
 
 bool is_offered(const Program& program, const std::string& target, const KernelOffer& offer) {
@@ -288,10 +318,14 @@ HookChoice choose(const HookPlan& plan, const KernelOffer& offer, const std::set
             const auto places = places_of(program, offer, why_not);
             if (!choice.programs.empty())
                 why_not = "not needed";
+            else if (is_kprobe(program.method) && !offer.may_use_kprobes)
+                why_not = "takes CAP_SYS_ADMIN while kernel.perf_event_paranoid is above 2";
             else if (refused.contains(program.name))
                 why_not = "could not be attached";
-            usable = usable && why_not.empty();
             record(program, places, why_not.empty() ? attempt_taken : why_not);
+            if (program.optional && places.empty())
+                continue;
+            usable = usable && why_not.empty();
             programs.push_back({program.name, program.method, places});
         }
         if (usable)
@@ -365,8 +399,8 @@ std::set<std::string> targets_of(bool events) {
 
 const std::set<std::string>& deleting_functions() {
     static const std::set<std::string> functions = [] {
-        const auto all = joined({timer_delete, timer_delete_sync, rarer_deletes, hrtimer_cancel,
-                                 hrtimer_try_to_cancel, alarm_cancel, work_cancel, kthread_work_cancel});
+        const auto all = joined({timer_deletes(), hrtimer_cancel, hrtimer_try_to_cancel, alarm_cancel,
+                                 work_deletes(), kthread_work_cancel});
         return std::set(all.begin(), all.end());
     }();
     return functions;

@@ -59,6 +59,7 @@ struct KernelOffer {
     std::set<std::string> functions;       // in kallsyms: what a kprobe needs
     bool has_loop = false;                 // the helper bpf_loop()
     bool has_bpf_lsm = false;              // programs as a security module are asked
+    bool may_use_kprobes = true;           // this process may
 };
 
 // The hooks of a backend (not automatic), in the order in which they are to be attached: what

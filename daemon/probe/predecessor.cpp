@@ -2,7 +2,6 @@
 #include "probe/predecessor.h"
 
 #include <algorithm>
-#include <cstddef>
 #include <cstring>
 #include <filesystem>
 #include <memory>
@@ -10,7 +9,6 @@
 #include <thread>
 
 #include <bpf/bpf.h>
-#include <bpf/btf.h>
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
@@ -38,29 +36,6 @@ Result<std::vector<std::string>> names_in(const std::string& folder) {
         return fail(Error::from_code(error.value(), fmt::format("reading {}", folder)));
     std::ranges::sort(names);
     return names;
-}
-
-struct FreeBtf {
-    void operator()(btf* types) const { btf__free(types); }
-};
-
-// Where a variable is in the only element of a map that holds variables, by the map's own types.
-std::optional<btf_var_secinfo> find_variable(int map, std::string_view name) {
-    bpf_map_info info{};
-    __u32 size = sizeof(info);
-    if (bpf_obj_get_info_by_fd(map, &info, &size) != 0)
-        return std::nullopt;
-    const std::unique_ptr<btf, FreeBtf> types(btf__load_from_kernel_by_id(info.btf_id));
-    const auto* const section = types ? btf__type_by_id(types.get(), info.btf_value_type_id) : nullptr;
-    if (section == nullptr || !btf_is_datasec(section))
-        return std::nullopt;
-    for (int i = 0; i < btf_vlen(section); ++i) {
-        const auto& variable = btf_var_secinfos(section)[i];
-        const auto* const type = btf__type_by_id(types.get(), variable.type);
-        if (type != nullptr && name == btf__name_by_offset(types.get(), type->name_off))
-            return variable;
-    }
-    return std::nullopt;
 }
 
 __u32 value_size_of(int map) {
@@ -206,17 +181,12 @@ int Predecessor::symbol_pieces() const {
 }
 
 std::uint64_t Predecessor::losses(abi::loss what) const {
-    const int variables = map("variables");
-    const auto losses = find_variable(variables, "losses");
-    const std::size_t at = losses ? losses->offset + sizeof(std::uint64_t) * what : 0;
-    if (!losses || (what + 1) * sizeof(std::uint64_t) > losses->size)
-        return 0;
-    std::vector<std::byte> value(value_size_of(variables));
+    const int counters = map("losses");
+    std::vector<std::uint64_t> counts(value_size_of(counters) / sizeof(std::uint64_t));
     const __u32 first = 0;
-    std::uint64_t count = 0;
-    if (at + sizeof(count) <= value.size() && bpf_map_lookup_elem(variables, &first, value.data()) == 0)
-        std::memcpy(&count, &value[at], sizeof(count));
-    return count;
+    if (what >= counts.size() || bpf_map_lookup_elem(counters, &first, counts.data()) != 0)
+        return 0;
+    return counts[what];
 }
 
 std::optional<Coverage::Rule> Predecessor::rule(std::uint32_t number) const {

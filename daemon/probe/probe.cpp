@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <deque>
 #include <elf.h>
+#include <fstream>
 #include <future>
 #include <map>
 #include <numeric>
@@ -17,10 +19,14 @@
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <linux/perf_event.h>
 #include <spdlog/spdlog.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "base/unique_fd.h"
 #include "disarmd.skel.h"
 #include "kernel/host.h"
 #include "kernel/symbol_table.h"
@@ -88,7 +94,15 @@ const std::map<std::string, abi::deleting_function> deleting_programs{
     {"on_timer_delete_call", abi::DELETING_TIMER},
     {"on_timer_delete_sync_call", abi::DELETING_TIMER_SYNC},
     {"on_hrtimer_cancel_call", abi::DELETING_HRTIMER},
-    {"on_hrtimer_try_to_cancel_call", abi::DELETING_HRTIMER_TRY}};
+    {"on_hrtimer_try_to_cancel_call", abi::DELETING_HRTIMER_TRY},
+    {"on_timer_try_delete_call", abi::DELETING_TIMER_TRY},
+    {"on_timer_shutdown_call", abi::DELETING_TIMER_SHUTDOWN},
+    {"on_timer_shutdown_sync_call", abi::DELETING_TIMER_SHUTDOWN_SYNC},
+    {"on_work_cancel_call", abi::DELETING_WORK_CANCEL},
+    {"on_work_cancel_sync_call", abi::DELETING_WORK_CANCEL_SYNC},
+    {"on_work_disable_call", abi::DELETING_WORK_DISABLE},
+    {"on_work_disable_sync_call", abi::DELETING_WORK_DISABLE_SYNC},
+    {"on_kthread_work_cancel_call", abi::DELETING_KTHREAD_WORK}};
 
 using Part = SymbolTable::Part;
 
@@ -314,7 +328,12 @@ struct Probe::State {
     Result<void> load() {
         ring.reset();
         symbol_ring.reset();
-        skeleton.reset(disarmd_bpf::open());
+        // As one that was named: else libbpf looks for the types that this kernel lacks in those of every
+        // module, which takes CAP_SYS_ADMIN.
+        bpf_object_open_opts options{};
+        options.sz = sizeof(options);
+        options.btf_custom_path = vmlinux_btf_path;
+        skeleton.reset(disarmd_bpf::open(&options));
         if (!skeleton)
             return fail(Error::from_errno("opening the kernel programs"));
         auto& rodata = *skeleton->rodata;
@@ -459,6 +478,24 @@ struct Probe::State {
     }
 };
 
+namespace {
+
+// By trying: Debian's kernels want more than CAP_PERFMON for it (kernel.perf_event_paranoid = 3). What else
+// may be in the way is seen when one is attached.
+bool may_use_kprobes() {
+    std::ifstream file("/sys/bus/event_source/devices/kprobe/type");
+    perf_event_attr event{};
+    if (!(file >> event.type))
+        return true;
+    event.size = sizeof(event);
+    event.kprobe_func = reinterpret_cast<std::uint64_t>("free_module");
+    const UniqueFd fd(static_cast<int>(
+        ::syscall(SYS_perf_event_open, &event, /*pid=*/-1, /*cpu=*/0, /*group=*/-1, PERF_FLAG_FD_CLOEXEC)));
+    return fd || (errno != EACCES && errno != EPERM);
+}
+
+} // namespace
+
 Probe::Probe(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Probe::Probe(Probe&&) noexcept = default;
 Probe& Probe::operator=(Probe&&) noexcept = default;
@@ -469,10 +506,12 @@ Result<Probe> Probe::load(const KernelLayout& layout, const KernelBtf& btf, cons
     std::set<std::string> functions;
     for (const auto& function : layout.functions)
         functions.insert(function.first);
-    KernelOffer offer{btf.tracepoints_among(hook_tracepoints()), btf.functions_among(hook_functions()),
+    KernelOffer offer{btf.tracepoints_among(hook_tracepoints()),
+                      btf.functions_among(hook_functions()),
                       std::move(functions),
                       libbpf_probe_bpf_helper(BPF_PROG_TYPE_KPROBE, BPF_FUNC_loop, nullptr) == 1,
-                      has_active_lsm("bpf")};
+                      has_active_lsm("bpf"),
+                      may_use_kprobes()};
     auto state = std::make_unique<State>(layout, settings, std::move(offer));
 
     if (settings.backend != Backend::automatic) {
@@ -812,7 +851,7 @@ std::map<std::string, int> Probe::maps_to_keep() const {
             {"modules", bpf_map__fd(maps.modules)},
             {"unloads", bpf_map__fd(maps.unloads)},
             {"symbol_pieces", bpf_map__fd(maps.symbol_pieces)},
-            {"variables", bpf_map__fd(maps.bss)},
+            {"losses", bpf_map__fd(maps.data_losses)},
             {"rules", bpf_map__fd(maps.rules)},
             {"module_facts", bpf_map__fd(maps.module_facts)}};
 }
@@ -853,7 +892,7 @@ Result<std::vector<std::uint64_t>> Probe::percpu_areas() const {
 }
 
 std::uint64_t Probe::losses(abi::loss what) const {
-    return state_->skeleton->bss->losses[what];
+    return state_->skeleton->data_losses->losses[what];
 }
 
 std::uint64_t Probe::known_timers() const {

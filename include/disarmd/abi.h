@@ -293,7 +293,15 @@ enum deleting_function {
 	DELETING_TIMER_SYNC = 1,  /* timer_delete_sync() */
 	DELETING_HRTIMER = 2,	  /* hrtimer_cancel() */
 	DELETING_HRTIMER_TRY = 3, /* hrtimer_try_to_cancel() */
-	DELETING_FUNCTION_MAX = 4,
+	DELETING_TIMER_TRY = 4,	  /* timer_delete_sync_try() */
+	DELETING_TIMER_SHUTDOWN = 5,
+	DELETING_TIMER_SHUTDOWN_SYNC = 6,
+	DELETING_WORK_CANCEL = 7, /* cancel_delayed_work() */
+	DELETING_WORK_CANCEL_SYNC = 8,
+	DELETING_WORK_DISABLE = 9,
+	DELETING_WORK_DISABLE_SYNC = 10,
+	DELETING_KTHREAD_WORK = 11, /* kthread_cancel_delayed_work_sync() */
+	DELETING_FUNCTION_MAX = 12,
 };
 
 /* What a call that deletes a timer finds. */

@@ -144,6 +144,31 @@ TEST(ChooseHooks, passes_over_a_program_that_was_refused) {
     EXPECT_THAT(choice_of(none, "inits being begun").programs, IsEmpty());
 }
 
+TEST(ChooseHooks, needs_no_kprobe_where_functions_have_types) {
+    auto offer = everything();
+    offer.may_use_kprobes = false;
+    for (const auto& choice : choose_from(Backend::tracepoint, offer)) {
+        EXPECT_THAT(choice.programs, Not(IsEmpty())) << choice.hook.purpose;
+        for (const auto& program : choice.programs)
+            EXPECT_NE(program.method, HookMethod::kprobe) << program.program;
+    }
+    const auto kprobes = choice_of(choose_from(Backend::kprobe, offer), "re-arms of timers");
+    EXPECT_THAT(kprobes.programs, IsEmpty());
+    EXPECT_THAT(outcomes_of(kprobes),
+                ElementsAre("takes CAP_SYS_ADMIN while kernel.perf_event_paranoid is above 2"));
+}
+
+TEST(ChooseHooks, goes_without_deletes_that_the_kernel_does_not_have) {
+    auto offer = everything();
+    offer.typed_functions.erase("timer_shutdown");
+    offer.typed_functions.erase("timer_shutdown_sync");
+    const auto deletes = choice_of(choose_from(Backend::tracepoint, offer), "calls that delete timers");
+    EXPECT_THAT(programs_of(deletes),
+                ElementsAre("on_timer_delete_call", "on_timer_delete_sync_call", "on_timer_try_delete_call"));
+    EXPECT_THAT(outcomes_of(deletes),
+                ElementsAre("taken", "taken", "taken", no_such_name, no_such_name, "not needed"));
+}
+
 TEST(ChooseHooks, takes_the_programs_without_loops_where_the_kernel_has_none) {
     for (const auto backend : {Backend::tracepoint, Backend::kprobe}) {
         for (const std::string_view purpose :
