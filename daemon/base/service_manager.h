@@ -5,11 +5,9 @@
 #include <optional>
 #include <string>
 
-namespace disarmd {
-
 // What the service manager that started this process is told, as sd_notify(3) says; nothing where there
 // is none. Any thread.
-namespace service_manager {
+namespace disarmd::service_manager {
 
 // Watching has begun, or goes on after a reload; the status is a line for who asks it.
 void ready(const std::string& status);
@@ -21,6 +19,4 @@ void stopping();
 std::optional<std::chrono::microseconds> watchdog_period();
 void alive();
 
-} // namespace service_manager
-
-} // namespace disarmd
+} // namespace disarmd::service_manager

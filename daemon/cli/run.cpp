@@ -118,7 +118,8 @@ private:
     ModuleKnowledge known_;
     Enforcer enforcer_{PolicyPorts{}};
     std::vector<Predecessor> predecessors_;
-    std::string pinned_; // the folder; empty: not yet
+    std::string pinned_;                // the folder; empty: not yet
+    std::optional<Error> reload_error_; // of the last reload
     std::mutex learning_;
     std::unique_ptr<Examiner> examiner_; // null until a rule asks for one
 };
@@ -302,6 +303,8 @@ std::string Service::status() const {
         if (sink.busy_for > stuck_sink)
             text += fmt::format("; sink {} hangs since {}", sink.name, duration_text(sink.busy_for));
     }
+    if (reload_error_)
+        text += fmt::format("; the configuration is not reloaded: {}", reload_error_->text());
     return text;
 }
 
@@ -319,16 +322,15 @@ void Service::reload() {
 }
 
 void Service::try_to_reload() {
+    reload_error_.reset();
     auto config = load_config(options_.config);
+    if (config && config->policy.panic_confirmed && !holder_)
+        config = fail({EBUSY, "that a leak may crash the host counts from the next start on (systemctl "
+                              "restart disarmd)"});
     if (!config) {
+        reload_error_ = config.error();
         spdlog::error("the configuration is not reloaded, and what it was stays in force: {}",
-                      config.error().text());
-        return;
-    }
-    if (config->policy.panic_confirmed && !holder_) {
-        spdlog::error(
-            "the configuration is not reloaded: that a leak may crash the host counts from the next "
-            "start on (systemctl restart disarmd)");
+                      reload_error_->text());
         return;
     }
     config_.policy = std::move(config->policy);
