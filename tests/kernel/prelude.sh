@@ -53,7 +53,7 @@ await() {
 			echo "gave up waiting for: $*"
 			return 1
 		fi
-		usleep 50000
+		sleep 0.05
 	done
 }
 
