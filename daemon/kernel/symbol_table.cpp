@@ -17,6 +17,8 @@ namespace {
 
 // KSYM_NAME_LEN (include/linux/kallsyms.h) without the NUL.
 constexpr std::size_t longest_name = 511;
+// Outside the core the next function may be far, and code that has no name, or none any more, in between.
+constexpr std::uint64_t longest_outside_core = 65536;
 // The modules that code made at run time is listed under (kernel/kallsyms.c, s_show()).
 constexpr std::array<std::string_view, 3> made_at_run_time{"bpf", "__builtin__ftrace", "__builtin__kprobes"};
 
@@ -73,11 +75,12 @@ void SymbolTable::sort() {
     names_.shrink_to_fit();
 }
 
-void SymbolTable::end_each_with_the_next() {
+void SymbolTable::end_each_with_the_next(std::uint64_t longest) {
     constexpr std::uint64_t longest_last_function = 4096;
     std::uint64_t next = 0;
     for (auto function = functions_.rbegin(); function != functions_.rend(); ++function) {
-        function->end = next != 0 ? next : function->begin + longest_last_function;
+        const auto length = next != 0 ? next - function->begin : longest_last_function;
+        function->end = function->begin + std::min(length, longest);
         if (std::next(function) != functions_.rend() && std::next(function)->begin != function->begin)
             next = function->begin;
     }
@@ -110,7 +113,7 @@ std::map<SymbolTable::Part, SymbolTable> SymbolTable::parse(std::istream& kallsy
     }
     for (auto& [part, table] : tables) {
         table.sort();
-        table.end_each_with_the_next();
+        table.end_each_with_the_next(part == Part::core ? UINT64_MAX : longest_outside_core);
     }
     return tables;
 }

@@ -64,7 +64,8 @@ private:
 
     std::uint32_t keep(std::string_view text);
     void sort();
-    void end_each_with_the_next();
+    // But none is longer than `longest` bytes.
+    void end_each_with_the_next(std::uint64_t longest);
 
     std::vector<Function> functions_; // by begin
     std::string names_;               // each with a NUL behind

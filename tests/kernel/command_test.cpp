@@ -182,7 +182,7 @@ TEST_P(Command, cut_short_is_never_clean) {
         # While it is stopped, more modules are unloaded than there is room for verdicts.
         start_watch zoo_nothing
         kill -STOP $watch_pid
-        for i in $(seq 40); do
+        for i in $(seq 70); do
             insmod /modules/zoo_user.ko end=never && rmmod zoo_user
         done
         insmod /modules/zoo_nothing.ko; rmmod zoo_nothing

@@ -240,7 +240,10 @@ TEST_P(Doubt, an_end_of_memory_that_nobody_saw_is_told) {
         judged
     )sh");
     ASSERT_EQ(guest.results.size(), 2U) << guest.console;
-    expect_inconclusive(guest.results[0], {"did not run the program that sees the module's memory go"});
+    expect_inconclusive(guest.results[0], {"switched off"});
+    // Before 5.17 that is a trampoline, which no switch reaches.
+    EXPECT_EQ(has_reason(guest.results[0], "did not run the program that sees the module's memory go"),
+              GetParam() != "5.10");
     EXPECT_EQ(guest.results[0]["outcome"], "freed");
     expect_clean(guest.results[1]);
 }

@@ -166,11 +166,12 @@ std::vector<Leak> leaks() {
 }
 
 // Buckets of the wheel, at these distances, are 16 s wide (HZ=250), and a timer in freed memory is
-// a danger to every other in its bucket. Those that are armed by the exit have buckets of their own.
+// a danger to every other in its bucket. Those that are armed by the exit have buckets of their own,
+// however long (but 80 s) before they were armed by the init.
 constexpr int first_delay_ms = 600'000;
 constexpr int delay_step_ms = 17'000;
 constexpr int first_delay_at_exit_ms = 150'000;
-constexpr int delay_step_at_exit_ms = 40'000;
+constexpr int delay_step_at_exit_ms = 100'000;
 
 bool is_armed_by_exit(const std::string& module) {
     return module.starts_with("zoo_rearm_") || module == "zoo_arm_late";

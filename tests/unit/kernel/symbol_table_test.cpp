@@ -23,7 +23,8 @@ constexpr const char* kallsyms = "0000000000000000 A fixed_percpu_data\n"
                                  "ffffffffc0100080 d data\t[m]\n"
                                  "ffffffffc0200000 t other\t[n]\n"
                                  "ffffffffc0300000 t bpf_prog_0123_on_timer\t[bpf]\n"
-                                 "ffffffffc0300100 t ftrace_trampoline\t[__builtin__ftrace]\n";
+                                 "ffffffffc0300100 t ftrace_trampoline\t[__builtin__ftrace]\n"
+                                 "ffffffffc0700000 t bpf_trampoline_1\t[bpf]\n";
 
 std::string named(const SymbolTable& table, std::uint64_t address) {
     const auto symbol = table.find(address);
@@ -61,6 +62,7 @@ TEST(SymbolTable, names_modules_functions) {
     EXPECT_EQ(named(table, 0xffffffffc0100000), "first [m]");
     EXPECT_EQ(named(table, 0xffffffffc0100041), "second+0x1 [m]");
     EXPECT_EQ(named(table, 0xffffffffc0200010), "other+0x10 [n]");
+    EXPECT_EQ(named(table, 0xffffffffc01fff00), "-") << "a module that is gone may have been there";
     EXPECT_EQ(named(table, 0xffffffff81000100), "-");
     EXPECT_EQ(table.find(0xffffffffc0300000), table.find(0xffffffffc0300100)) << "programs are no module's";
 }
@@ -71,6 +73,7 @@ TEST(SymbolTable, tells_code_that_was_made_at_run_time) {
     EXPECT_EQ(table.find(0xffffffffc0300020)->module, SymbolTable::program_module);
     EXPECT_EQ(table.find(0xffffffffc0300120)->name, "ftrace_trampoline");
     EXPECT_FALSE(table.find(0xffffffffc0100000));
+    EXPECT_FALSE(table.find(0xffffffffc06fff00)) << "a module that is gone may have been there";
 }
 
 TEST(SymbolTable, of_nothing_names_nothing) {
