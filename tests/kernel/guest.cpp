@@ -113,6 +113,15 @@ std::vector<std::string> inner_kernels() {
     return {all.begin() + 1, all.end() - 1};
 }
 
+std::vector<std::string> oldest_kernel() {
+    return {test_kernels().front()};
+}
+
+std::vector<std::string> newer_kernels() {
+    const auto all = test_kernels();
+    return {all.begin() + 1, all.end()};
+}
+
 std::string kernel_test_name(const std::string& kernel) {
     std::string name = "k" + kernel;
     std::ranges::replace(name, '.', '_');

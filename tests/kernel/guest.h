@@ -42,6 +42,11 @@ std::vector<std::string> test_kernels();
 std::vector<std::string> outermost_kernels();
 std::vector<std::string> inner_kernels();
 
+// The same of what hardly depends on the kernel: the oldest (the quickest to boot), and the others in
+// the long run.
+std::vector<std::string> oldest_kernel();
+std::vector<std::string> newer_kernels();
+
 // "6.1" -> "k6_1", for test names.
 std::string kernel_test_name(const std::string& kernel);
 

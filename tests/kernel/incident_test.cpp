@@ -508,8 +508,8 @@ TEST_P(Incident, is_listed_and_shown_by_the_command) {
 
 constexpr auto name_test = [](const auto& test) { return kernel_test_name(test.param); };
 
-INSTANTIATE_TEST_SUITE_P(Kernels, Incident, testing::ValuesIn(outermost_kernels()), name_test);
-INSTANTIATE_TEST_SUITE_P(Long, Incident, testing::ValuesIn(inner_kernels()), name_test);
+INSTANTIATE_TEST_SUITE_P(Kernels, Incident, testing::ValuesIn(oldest_kernel()), name_test);
+INSTANTIATE_TEST_SUITE_P(Long, Incident, testing::ValuesIn(newer_kernels()), name_test);
 
 } // namespace
 
