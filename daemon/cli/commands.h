@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdio>
 #include <string>
+#include <utility>
+
+#include <fmt/format.h>
 
 #include "base/result.h"
 #include "cli/exit_code.h"
@@ -39,6 +43,12 @@ Colour colour_of_stdout();
 // Writes to stdout and flushes; a result that could not be written is no result, so
 // instead of clean the exit code is then inconclusive, and stderr says so.
 ExitCode print_result(const std::string& text, ExitCode code);
+
+// Writes to stderr; that nobody can read it there changes no result.
+template <typename... Arguments>
+void say(fmt::format_string<Arguments...> format, Arguments&&... arguments) {
+    static_cast<void>(std::fputs(fmt::format(format, std::forward<Arguments>(arguments)...).c_str(), stderr));
+}
 
 // One line on stderr: "disarmd: TEXT".
 ExitCode complain(const Error& error, ExitCode code);

@@ -57,7 +57,7 @@ ExitCode print_result(const std::string& text, ExitCode code) {
 }
 
 ExitCode complain(const Error& error, ExitCode code) {
-    fmt::print(stderr, "disarmd: {}\n", error.text());
+    say("disarmd: {}\n", error.text());
     return code;
 }
 

@@ -49,8 +49,7 @@ ExitCode list_incidents(Ledger& ledger, const IncidentsOptions& options) {
         return print_result(to_line(to_json(*incidents)) + '\n', ExitCode::clean);
     if (!incidents->empty())
         return print_result(to_table(*incidents), ExitCode::clean);
-    fmt::print(stderr, "no incident is recorded{}\n",
-               options.module ? fmt::format(" of module {}", *options.module) : "");
+    say("no incident is recorded{}\n", options.module ? fmt::format(" of module {}", *options.module) : "");
     return ExitCode::clean;
 }
 

@@ -49,7 +49,7 @@ ExitCode print_orphans(const std::vector<ModuleTimers>& inventory, const ListOpt
         return print_result(to_line(orphans_to_json(orphans)) + '\n', code);
     if (!orphans.empty())
         return print_result(to_orphan_table(orphans), code);
-    fmt::print(stderr, "{}\n", nothing_text(options));
+    say("{}\n", nothing_text(options));
     return code;
 }
 
@@ -66,7 +66,7 @@ ExitCode print_inventory(std::vector<ModuleTimers> inventory, std::vector<Policy
         return print_result(to_line(json) + '\n', code);
     }
     if (inventory.empty())
-        fmt::print(stderr, "{}\n", nothing_text(options));
+        say("{}\n", nothing_text(options));
     auto text = inventory.empty() ? "" : to_table(inventory);
     if (!policy.empty())
         text += (text.empty() ? "" : "\n") + to_table(policy);
@@ -79,17 +79,13 @@ std::vector<PolicyRow> read_policy(const Probe& probe, const std::vector<LoadedM
     const auto timers = probe.armed_timers();
     const auto areas = probe.percpu_areas();
     if (!config || !timers || !areas) {
-        fmt::print(stderr, "disarmd: {}\n",
-                   (!config   ? config.error()
-                    : !timers ? timers.error()
-                              : areas.error())
-                       .text());
+        say("disarmd: {}\n", (!config ? config.error() : !timers ? timers.error() : areas.error()).text());
         return {};
     }
     auto rows = policy_rows(*config, modules, *timers, *areas);
     if (std::ranges::any_of(rows, &PolicyRow::denied) && !is_anything_pinned())
-        fmt::print(stderr, "disarmd: no service has run since this host was booted (or it was released): "
-                           "what the rules say is not in force\n");
+        say("disarmd: no service has run since this host was booted (or it was released): "
+            "what the rules say is not in force\n");
     return rows;
 }
 

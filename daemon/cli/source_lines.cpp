@@ -5,6 +5,7 @@
 #include <spdlog/spdlog.h>
 
 #include "base/text.h"
+#include "cli/commands.h"
 #include "kernel/debug_info.h"
 #include "kernel/symbol_table.h"
 
@@ -67,14 +68,13 @@ void add_source_lines(Incident& incident, const std::optional<std::string>& modu
         return;
     const auto added = add_lines(incident, *file);
     if (added && module_file && incident.unload.identity.srcversion.empty())
-        fmt::print(stderr,
-                   "disarmd: neither {} nor what was loaded has a srcversion: the source lines are right "
-                   "if that is the same build\n",
-                   *file);
+        say("disarmd: neither {} nor what was loaded has a srcversion: the source lines are right "
+            "if that is the same build\n",
+            *file);
     if (added)
         return;
     if (module_file)
-        fmt::print(stderr, "disarmd: no source lines: {}\n", added.error().text());
+        say("disarmd: no source lines: {}\n", added.error().text());
     else
         spdlog::debug("no source lines: {}", added.error().text());
 }

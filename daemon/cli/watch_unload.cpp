@@ -75,7 +75,7 @@ Result<void> Watch::announce() {
         return text_of(candidate.instance.name) == options_.module;
     });
     if (module == modules->end()) {
-        fmt::print(stderr, "READY: module {} is not loaded yet; watching for it\n", options_.module);
+        say("READY: module {} is not loaded yet; watching for it\n", options_.module);
         return {};
     }
     const auto timers = probe_.armed_timers();
@@ -84,8 +84,8 @@ Result<void> Watch::announce() {
     const auto inventory = take_inventory({*module}, *timers, {}, {});
     const std::size_t armed =
         inventory.empty() || inventory.front().module.empty() ? 0 : inventory.front().timers.size();
-    fmt::print(stderr, "READY: module {} is loaded, with {} armed; watching for its unload\n",
-               options_.module, count_text(armed, "timer"));
+    say("READY: module {} is loaded, with {} armed; watching for its unload\n", options_.module,
+        count_text(armed, "timer"));
     return {};
 }
 
@@ -107,7 +107,7 @@ void Watch::take_unloads() {
     const auto consumed = probe_.consume(
         [this](const std::string& module) {
             if (module == options_.module)
-                fmt::print(stderr, "module {} was loaded\n", options_.module);
+                say("module {} was loaded\n", options_.module);
         },
         [this](Unload unload) {
             if (unload.module == options_.module)
@@ -149,11 +149,10 @@ void Watch::on_command_change(int how, int status) {
     }
     if (how != CLD_EXITED) {
         const char* const meaning = ::sigdescr_np(status); // null for the real-time ones
-        fmt::print(stderr, "disarmd: {} was killed by signal {} ({})\n", printable(options_.command.front()),
-                   status, meaning != nullptr ? meaning : "real-time");
+        say("disarmd: {} was killed by signal {} ({})\n", printable(options_.command.front()), status,
+            meaning != nullptr ? meaning : "real-time");
     } else if (status != 0) {
-        fmt::print(stderr, "disarmd: {} exited with status {}\n", printable(options_.command.front()),
-                   status);
+        say("disarmd: {} exited with status {}\n", printable(options_.command.front()), status);
     }
     // A verdict is stored before delete_module() returns: what it did is all there.
     take_unloads();
@@ -162,14 +161,14 @@ void Watch::on_command_change(int how, int status) {
 
 void Watch::on_timeout() {
     const auto text = fmt::format("timed out after {}", duration_text(*options_.timeout));
-    fmt::print(stderr, "disarmd: {}\n", text);
+    say("disarmd: {}\n", text);
     cut_short_ = CutShort{true, text};
     end(ExitCode::timed_out);
 }
 
 void Watch::on_interrupt(std::string_view signal) {
     const auto text = fmt::format("{}: no longer watching", signal);
-    fmt::print(stderr, "disarmd: {}\n", text);
+    say("disarmd: {}\n", text);
     cut_short_ = CutShort{false, text};
     end(ExitCode::inconclusive);
 }
