@@ -70,9 +70,9 @@ void expect_every_hook(const Json& doctor, const std::string& backend) {
 }
 
 TEST_P(EveryKernel, doctor_finds_every_hook) {
-    const auto guest = run_guest({GetParam()}, "report auto disarmd doctor --json\n"
-                                               "report kprobe disarmd doctor --json --probe-backend kprobe\n"
-                                               "disarmd doctor >/tmp/page; report page test -s /tmp/page");
+    const auto guest =
+        run_guest({GetParam()}, "report auto disarmd doctor --json\n"
+                                "report kprobe disarmd doctor --json --probe-backend kprobe\n");
     expect_every_hook(find(guest, "auto"), "tracepoint");
     EXPECT_EQ(find(guest, "auto")["out"]["degraded"], Json::array());
     expect_every_hook(find(guest, "kprobe"), "kprobe");
@@ -82,7 +82,14 @@ TEST_P(EveryKernel, doctor_finds_every_hook) {
         const auto method = hook["method"].get<std::string>();
         EXPECT_TRUE(method == "kprobe" || method == "kretprobe" || method == "raw tracepoint") << hook;
     }
-    EXPECT_EQ(find(guest, "page")["exit"], 0);
+}
+
+TEST_P(Command, doctor_has_a_page_for_people) {
+    const auto guest = run_guest({GetParam()}, "disarmd doctor >/tmp/page; status=$?\n"
+                                               "cp /tmp/page /tmp/report.err; send_report page $status\n"
+                                               "report judges grep -qx 'disarmd works fully here' /tmp/page");
+    EXPECT_EQ(find(guest, "page")["exit"], 0) << find(guest, "page");
+    EXPECT_EQ(find(guest, "judges")["exit"], 0) << find(guest, "page");
 }
 
 TEST_P(Command, watch_waits_for_load_and_unload) {

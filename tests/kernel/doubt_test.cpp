@@ -474,8 +474,8 @@ TEST_P(Doubt, no_race_hides_a_leak) {
 
 constexpr auto name_test = [](const auto& test) { return kernel_test_name(test.param); };
 
-INSTANTIATE_TEST_SUITE_P(Kernels, Doubt, testing::ValuesIn(outermost_kernels()), name_test);
-INSTANTIATE_TEST_SUITE_P(Long, Doubt, testing::ValuesIn(inner_kernels()), name_test);
+INSTANTIATE_TEST_SUITE_P(Kernels, Doubt, testing::ValuesIn(oldest_kernel()), name_test);
+INSTANTIATE_TEST_SUITE_P(Long, Doubt, testing::ValuesIn(newer_kernels()), name_test);
 
 } // namespace
 
