@@ -37,8 +37,11 @@ static __always_inline void fill_arm(void *ctx, struct tracked_timer *entry, u64
 	if (entry->orphaned)
 		arm_orphan(entry, facts);
 	/* Of another timer, which was in this place before. */
-	if (entry->callback != facts->callback)
+	if (entry->callback != facts->callback) {
 		entry->deleted_ns = 0;
+		entry->arms = 0;
+	}
+	entry->arms++;
 	entry->callback = facts->callback;
 	entry->expires = facts->expires;
 	entry->armed_ns = bpf_ktime_get_ns();

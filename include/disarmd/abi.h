@@ -25,7 +25,7 @@ namespace disarmd::abi
  * common: the fields of an unload_record before its pending timers, which stay where they are.
  */
 #ifndef DISARMD_SCHEMA
-#define DISARMD_SCHEMA 1
+#define DISARMD_SCHEMA 2
 #endif
 #define DISARMD_TEXT_OF(number) #number
 #define DISARMD_AS_TEXT(macro)	DISARMD_TEXT_OF(macro)
@@ -284,8 +284,9 @@ struct tracked_timer {
 	__u8 orphaned;	    /* bits of enum timer_owner: those owners are gone */
 	__u8 rearmed;	    /* 1: armed since, as before: whose it is can't be told */
 	__u8 reserved[3];
+	__u64 arms; /* that these programs saw while it had that callback */
 };
-DISARMD_ASSERT_SIZE(struct tracked_timer, 72);
+DISARMD_ASSERT_SIZE(struct tracked_timer, 80);
 
 /* Functions that delete timers and have a program of their own each. */
 enum deleting_function {

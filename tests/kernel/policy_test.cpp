@@ -287,7 +287,7 @@ on_unload = "never"'
         kill -HUP $service
         await sh -c '[ "$(grep -c "the policy is reloaded" /tmp/service.log)" = 2 ]'
         try gone zoo_timer_static
-        report nothing_pinned sh -c '! ls /sys/fs/bpf/disarmd/v1 | grep -q links'
+        report nothing_pinned sh -c '! ls /sys/fs/bpf/disarmd/v2 | grep -q links'
         kill -TERM $service
         wait $service
     )sh");

@@ -166,7 +166,7 @@ TEST_P(Restart, with_another_schema_loses_no_verdict) {
         await grep -qs ' watching ' /tmp/service.log
         told upgraded
         ls -d /sys/fs/bpf/disarmd/v*/*-* >/tmp/kept
-        report swapped grep -vq /v1/ /tmp/kept
+        report swapped grep -vq /v2/ /tmp/kept
         rmmod zoo_dwork_alloc
         await lines 2
         told since

@@ -231,7 +231,7 @@ on_unload = "deny"'
         say leaks "$(cat /tmp/count)"
         say next "$(disarmd --version)"
         ls -d /sys/fs/bpf/disarmd/v*/*-* >/tmp/kept
-        report swapped sh -c '! grep /v1/ /tmp/kept && grep /v2/ /tmp/kept'
+        report swapped sh -c '! grep /v2/ /tmp/kept && grep /v3/ /tmp/kept'
         told upgraded DISARMD_MODULE=zoo_hrtimer_alloc
         report conffile grep -q 'by the operator' /etc/disarmd/disarmd.toml
         ! rmmod zoo_hrtimer_static 2>/dev/null
