@@ -2,6 +2,7 @@
 #include "base/text.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include <fmt/format.h>
 
@@ -74,18 +75,46 @@ std::string wrapped(std::string_view text, std::size_t indent, std::size_t width
     return out;
 }
 
-std::string columns_text(const std::vector<std::vector<std::string>>& rows) {
+namespace {
+
+// Takes from the widest until all of them fit, or the widest is no wider than what a cut cell needs.
+void narrow(std::vector<std::size_t>& widths, std::size_t all) {
+    constexpr std::size_t least = 6;
+    auto total = std::accumulate(widths.begin(), widths.end(), widths.empty() ? 0 : 2 * (widths.size() - 1));
+    for (; total > all; --total) {
+        const auto widest = std::ranges::max_element(widths);
+        if (*widest <= least)
+            return;
+        --*widest;
+    }
+}
+
+std::string cut(std::string text, std::size_t width) {
+    if (text.size() > width)
+        text.replace(width < 2 ? 0 : width - 2, text.npos, std::string_view("..").substr(0, width));
+    return text;
+}
+
+} // namespace
+
+std::string columns_text(const std::vector<std::vector<std::string>>& rows,
+                         const std::optional<std::size_t>& width) {
     std::vector<std::size_t> widths;
     for (const auto& row : rows) {
         widths.resize(std::max(widths.size(), row.size()));
         for (std::size_t i = 0; i < row.size(); ++i)
             widths[i] = std::max(widths[i], row[i].size());
     }
+    if (width)
+        narrow(widths, *width);
     std::string text;
     for (const auto& row : rows) {
+        std::string line;
         for (std::size_t i = 0; i + 1 < row.size(); ++i)
-            text += fmt::format("{:<{}}  ", row[i], widths[i]);
-        text += row.empty() ? "\n" : row.back() + "\n";
+            line += fmt::format("{:<{}}  ", cut(row[i], widths[i]), widths[i]);
+        if (!row.empty())
+            line += cut(row.back(), widths[row.size() - 1]);
+        text += (width ? cut(line, *width) : line) + '\n';
     }
     return text;
 }

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -34,7 +35,9 @@ void copy_text(std::span<char> to, std::string_view from);
 [[nodiscard]] std::string wrapped(std::string_view text, std::size_t indent, std::size_t width);
 
 // A line for each row, its cells in columns as wide as their widest one, two blanks
-// apart. All rows have as many cells; the last one is not filled up.
-[[nodiscard]] std::string columns_text(const std::vector<std::vector<std::string>>& rows);
+// apart. All rows have as many cells; the last one is not filled up. Where that is wider than the
+// width, the widest columns are narrowed, and the ends of their cells left out ("..").
+[[nodiscard]] std::string columns_text(const std::vector<std::vector<std::string>>& rows,
+                                       const std::optional<std::size_t>& width = std::nullopt);
 
 } // namespace disarmd

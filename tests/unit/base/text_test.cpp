@@ -7,6 +7,8 @@
 
 #include <gtest/gtest.h>
 
+#include "builders.h"
+
 namespace disarmd {
 namespace {
 
@@ -137,6 +139,40 @@ TEST(ColumnsText, lines_cells_up_and_leaves_the_last_as_it_is) {
                                                                                    "          \n");
     EXPECT_EQ(columns_text({}), "");
     EXPECT_EQ(columns_text({{"one"}, {}}), "one\n\n");
+}
+
+TEST(ColumnsText, narrows_the_widest_columns_to_the_width) {
+    const std::vector<std::vector<std::string>> rows{{"MODULE", "KIND", "CALLBACK"},
+                                                     {"a_long_module", "timer", "a_very_long_callback"}};
+    struct Case {
+        std::optional<std::size_t> width;
+        std::string text;
+    };
+    for (const auto& tried : {
+             Case{std::nullopt,
+                  "MODULE         KIND   CALLBACK\na_long_module  timer  a_very_long_callback\n"},
+             Case{42, "MODULE         KIND   CALLBACK\na_long_module  timer  a_very_long_callback\n"},
+             Case{41, "MODULE         KIND   CALLBACK\na_long_module  timer  a_very_long_callb..\n"},
+             Case{35, "MODULE         KIND   CALLBACK\na_long_module  timer  a_very_long..\n"},
+             Case{29, "MODULE      KIND   CALLBACK\na_long_m..  timer  a_very_l..\n"},
+             Case{21, "MODULE  KIND   CALL..\na_lo..  timer  a_ve..\n"},
+             // No room for all of them: lines end there.
+             Case{12, "MODULE  KI..\na_lo..  ti..\n"},
+             Case{2, "..\n..\n"},
+             Case{1, ".\n.\n"},
+         })
+        EXPECT_EQ(columns_text(rows, tried.width), tried.text) << tried.width.value_or(0);
+    EXPECT_EQ(columns_text({}, 10), "");
+}
+
+TEST(ColumnsText, is_never_wider_than_the_width_and_no_narrower_than_it_has_to_be) {
+    const std::vector<std::vector<std::string>> rows{{"a", std::string(30, 'b'), std::string(50, 'c')},
+                                                     {std::string(9, 'd'), "", std::string(12, 'e')}};
+    for (std::size_t width = 1; width < 100; ++width) {
+        const auto lines = test::lines_of(columns_text(rows, width));
+        const auto widest = std::ranges::max(lines, {}, &std::string::size).size();
+        EXPECT_EQ(widest, std::min<std::size_t>(width, 93)) << width;
+    }
 }
 
 TEST(CopyText, keeps_a_nul_at_the_end_of_the_field) {
