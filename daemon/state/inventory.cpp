@@ -41,8 +41,10 @@ InventoryTimer describe(const ArmedTimer& timer, std::vector<Owner> owners,
             timer.state.callback,
             symbol != symbols.end() ? symbol->second : address_text(timer.state.callback),
             std::move(owners),
-            time_to_expiry(kind, timer.state.expires, clocks),
-            std::nullopt};
+            timer.state.armed != 0 ? time_to_expiry(kind, timer.state.expires, clocks) : std::nullopt,
+            std::nullopt,
+            timer.state.armed != 0,
+            timer.arms_per_s};
 }
 
 // The callback's address may have gone to another module since.
@@ -75,7 +77,7 @@ std::vector<ModuleTimers> take_inventory(const std::vector<LoadedModule>& module
             auto& entry = by_module[text_of(module.instance.name)];
             entry.timers.push_back(describe(timer, std::move(owners), symbols, clocks));
         }
-        if (!owned || timer.state.orphaned != 0)
+        if (timer.state.armed != 0 && (!owned || timer.state.orphaned != 0))
             orphans.timers.push_back(describe_orphan(timer, symbols, clocks));
     }
     std::vector<ModuleTimers> inventory;

@@ -23,6 +23,7 @@ struct LoadedModule {
 struct ArmedTimer {
     std::uint64_t timer;
     abi::tracked_timer state;
+    std::optional<double> arms_per_s = std::nullopt; // nothing: not measured; see rates.h
 };
 
 struct InventoryTimer {
@@ -34,6 +35,8 @@ struct InventoryTimer {
     std::optional<std::chrono::nanoseconds> expires_in;
     // Since its module was freed; nothing where that was not seen, or it is loaded.
     std::optional<std::chrono::nanoseconds> left_ago = std::nullopt;
+    bool armed = true;
+    std::optional<double> arms_per_s = std::nullopt; // nothing: not measured
 };
 
 struct ModuleTimers {
@@ -41,10 +44,10 @@ struct ModuleTimers {
     std::vector<InventoryTimer> timers; // soonest first
 };
 
-// Sorts armed timers by the module that owns them; by name, orphans last, modules
-// without any left out. A timer whose callback and object belong to different
-// modules appears under both, and if one of the two is gone, with the orphans too.
-// Whether a timer is in a module's per-CPU data can't be told here. Pure.
+// Sorts timers by the module that owns them; by name, orphans last, modules
+// without any left out. One that is not armed is no orphan. A timer whose callback and object belong to
+// different modules appears under both, and if one of the two is gone, with the orphans too. Whether a timer
+// is in a module's per-CPU data can't be told here. Pure.
 std::vector<ModuleTimers> take_inventory(const std::vector<LoadedModule>& modules,
                                          const std::vector<ArmedTimer>& timers,
                                          const std::map<std::uint64_t, std::string>& symbols,

@@ -300,6 +300,18 @@ TEST(TakeInventory, tells_an_hrtimers_expiry_by_the_clock) {
     EXPECT_EQ(expires_in({0, 0ns, 60'000'000'000}), 0ns);
 }
 
+TEST(TakeInventory, of_a_timer_that_is_not_armed_tells_its_module_and_no_expiry) {
+    auto idle = armed_timer(heap_address, m_start, 1250);
+    idle.state.armed = 0;
+    idle.arms_per_s = 2.5;
+    const auto inventory = inventory_of({loaded_module("m", m_start, size)}, {idle});
+    ASSERT_THAT(modules_in(inventory), ElementsAre("m"));
+    EXPECT_FALSE(inventory.front().timers.front().armed);
+    EXPECT_EQ(inventory.front().timers.front().expires_in, std::nullopt);
+    EXPECT_EQ(inventory.front().timers.front().arms_per_s, 2.5);
+    EXPECT_THAT(inventory_of({}, {idle}), IsEmpty()) << "it is no orphan";
+}
+
 // The module was freed and reported, and loaded again at the same place; nobody armed the timer since.
 TEST(TakeInventory, a_find_of_the_first_scan_that_was_reported_goes_by_its_bits) {
     auto module = loaded_module("later", m_start, size);
