@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include <CLI/CLI.hpp>
 #include <disarmd/abi.h>
@@ -10,6 +11,7 @@
 
 #include "base/text.h"
 #include "config/config.h"
+#include "policy/policy.h"
 
 namespace disarmd {
 
@@ -39,6 +41,16 @@ Findings are certain, likely, race or possible. Exit codes: 1 if any is certain 
 there are weaker ones alone, or none; 2 if a file can't be read or is no x86-64 module. Of several
 files the worst counts.)";
 
+constexpr const char* list_footer = R"(
+Exit codes: 0 if it told all that it was asked for, also that there is nothing, or was interrupted
+in a --watch; 2 for a module that is not loaded; 3 if timers may be missing, or what it told could
+not be written; 4 if it is not possible on this machine.
+
+Examples:
+  disarmd list --next 5
+  disarmd list --module 'my_*' --watch --sort rate
+  disarmd list --rate 5 --ndjson | jq -r 'select(.arms_per_s > 100) | .symbol')";
+
 constexpr const char* see_help = "see disarmd --help";
 
 // CLI11's own usage line can't tell of "-- COMMAND" and of what excludes what.
@@ -49,7 +61,8 @@ public:
             return CLI::Formatter::make_usage(app, "disarmd " + name);
         return "Usage: disarmd [run] [--config FILE]\n"
                "       disarmd --watch-unload MODULE [--timeout SEC] [--json | --ktap] [-- COMMAND ARG...]\n"
-               "       disarmd list [--module M | --orphans] [--json]\n"
+               "       disarmd list [--module M | --orphans] [--kind KIND,...] [--next [N] | --sort BY]\n"
+               "                    [--rate [SEC] | --watch [SEC]] [--json | --ndjson]\n"
                "       disarmd preflight FILE.ko|MODULE... [--json]\n"
                "       disarmd incidents [ID | --module M] [--json] [--ledger FILE]\n"
                "       disarmd doctor [--json]\n"
@@ -59,6 +72,123 @@ public:
                "run, --watch-unload, list and doctor take --probe-backend auto|tracepoint|kprobe.\n";
     }
 };
+
+const std::map<std::string, TimerKind>& kinds() {
+    static const auto words = [] {
+        std::map<std::string, TimerKind> by_word;
+        for (const auto kind : all_timer_kinds)
+            by_word.emplace(name_of(kind), kind);
+        return by_word;
+    }();
+    return words;
+}
+
+const std::map<std::string, ListOrder>& orders() {
+    static const std::map<std::string, ListOrder> words{{"module", ListOrder::module},
+                                                        {"count", ListOrder::count},
+                                                        {"rate", ListOrder::rate},
+                                                        {"next", ListOrder::next}};
+    return words;
+}
+
+std::chrono::microseconds duration_of(double seconds) {
+    return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::duration<double>(seconds));
+}
+
+// Of disarmd list. What the parser fills in lives as long as this.
+class ListParser {
+public:
+    ListParser(CLI::App& command, ListOptions& list);
+
+    // After the parsing: the rest of the options, or what is wrong.
+    [[nodiscard]] Result<void> finish() const;
+
+private:
+    ListOptions& list_;
+    std::string module_;
+    std::vector<std::string> kinds_;
+    std::string order_ = "module";
+    std::size_t next_ = 0;
+    double rate_s_ = 0;
+    double watch_s_ = 0;
+    CLI::Option* module_option_;
+    CLI::Option* next_option_ = nullptr;
+    CLI::Option* rate_option_ = nullptr;
+    CLI::Option* watch_option_ = nullptr;
+};
+
+ListParser::ListParser(CLI::App& command, ListOptions& list) : list_(list) {
+    const auto seconds = CLI::Range(0.1, 86'400.0);
+    module_option_ =
+        command.add_option("--module", module_, "only the timers of this module, or of those of a pattern")
+            ->type_name("M");
+    command.add_option("--kind", kinds_, "only timers of this kind, or these, by commas")
+        ->type_name("KIND,...")
+        ->delimiter(',')
+        ->allow_extra_args(false)
+        ->check(CLI::IsMember(&kinds()));
+    auto* const orphans = command.add_flag("--orphans", list.orphans, "only timers whose module is gone");
+    auto* const order = command.add_option("--sort", order_, "by what the lines are sorted [module]")
+                            ->type_name("module|count|rate|next")
+                            ->check(CLI::IsMember(&orders()));
+    next_option_ =
+        command.add_option("--next", next_, "only the next N timers to fire, of whatever module [10]")
+            ->type_name("[N]")
+            ->expected(0, 1)
+            ->check(CLI::PositiveNumber);
+    rate_option_ =
+        command.add_option("--rate", rate_s_, "watch for SEC seconds how often timers are armed [1]")
+            ->type_name("[SEC]")
+            ->expected(0, 1)
+            ->check(seconds);
+    watch_option_ = command.add_option("--watch", watch_s_, "look every SEC seconds, until interrupted [2]")
+                        ->type_name("[SEC]")
+                        ->expected(0, 1)
+                        ->check(seconds);
+    auto* const json = command.add_flag("--json", list.json, "print one JSON object instead of a table");
+    auto* const ndjson =
+        command.add_flag("--ndjson", list.ndjson, "print a JSON object for each timer, on a line, instead");
+    command.footer(list_footer);
+    next_option_->default_str("10");
+    rate_option_->default_str("1");
+    watch_option_->default_str("2");
+    orphans->excludes(module_option_)->excludes(order)->excludes(rate_option_);
+    order->excludes(next_option_)->excludes(ndjson);
+    rate_option_->excludes(watch_option_);
+    json->excludes(order)->excludes(next_option_)->excludes(rate_option_)->excludes(watch_option_);
+    json->excludes(ndjson);
+}
+
+Result<void> ListParser::finish() const {
+    list_.order = orders().at(order_);
+    if (list_.order == ListOrder::rate && rate_option_->empty() && watch_option_->empty())
+        return fail({EINVAL, fmt::format("--sort rate goes with --rate or --watch only ({})", see_help)});
+    for (const auto& word : kinds_)
+        list_.kinds.push_back(kinds().at(word));
+    if (std::isnan(rate_s_) || std::isnan(watch_s_)) // which no range check catches
+        return fail({EINVAL, fmt::format("--rate and --watch want a number of seconds ({})", see_help)});
+    if (!next_option_->empty())
+        list_.next = next_;
+    if (!rate_option_->empty())
+        list_.rate = duration_of(rate_s_);
+    if (!watch_option_->empty())
+        list_.watch = duration_of(watch_s_);
+    if (module_option_->empty())
+        return {};
+    if (module_.find_first_of("*?[") == std::string::npos) {
+        auto name = parse_module_name(module_);
+        if (!name)
+            return fail(name.error());
+        list_.module = std::move(*name);
+        return {};
+    }
+    Rule rule;
+    rule.module = module_;
+    if (const auto pattern = compile(rule); !pattern)
+        return fail({EINVAL, fmt::format("--module: {} ({})", pattern.error().text(), see_help)});
+    list_.module = module_;
+    return {};
+}
 
 bool is_name_character(char c) {
     // What kmod and the build system let into a module's name.
@@ -132,12 +262,8 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
                         "don't start where what the rules want has no effect");
 
     ListOptions list;
-    std::string listed;
     auto* const list_command = app.add_subcommand("list", "what is armed now, by module");
-    auto* const listed_option =
-        list_command->add_option("--module", listed, "only this module's timers")->type_name("M");
-    list_command->add_flag("--orphans", list.orphans, "only timers whose module is gone");
-    list_command->add_flag("--json", list.json, "print one JSON object instead of a table");
+    ListParser list_parser(*list_command, list);
 
     PreflightOptions preflight;
     auto* const preflight_command =
@@ -228,9 +354,6 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
     if (run.require_enforcement && !runs)
         return fail({EINVAL, fmt::format("--require-enforcement goes with run only ({})", see_help)});
 
-    if (list.orphans && !listed_option->empty())
-        return fail({EINVAL, fmt::format("--orphans are of no module: leave --module out ({})", see_help)});
-
     const bool probes = parsed.empty() || runs || list_command->parsed() || doctor_command->parsed();
     if (!probes && !backend_options.front()->empty())
         return fail({EINVAL, fmt::format("--probe-backend does not go with {} ({})",
@@ -260,17 +383,12 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
         if (std::isnan(timeout_seconds)) // which no range check catches
             return fail({EINVAL, fmt::format("--timeout wants a number of seconds ({})", see_help)});
         if (!timeout_option->empty())
-            watch.timeout = std::chrono::duration_cast<std::chrono::microseconds>(
-                std::chrono::duration<double>(timeout_seconds));
+            watch.timeout = duration_of(timeout_seconds);
         watch.command = std::move(command);
         options.command = std::move(watch);
     } else if (list_command->parsed()) {
-        if (!listed_option->empty()) {
-            auto name = parse_module_name(listed);
-            if (!name)
-                return fail(name.error());
-            list.module = std::move(*name);
-        }
+        if (auto finished = list_parser.finish(); !finished)
+            return fail(finished.error());
         options.command = std::move(list);
     } else if (preflight_command->parsed()) {
         options.command = std::move(preflight);

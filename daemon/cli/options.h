@@ -9,6 +9,7 @@
 
 #include "base/result.h"
 #include "probe/settings.h"
+#include "verdict/unload.h"
 
 namespace disarmd {
 
@@ -28,10 +29,18 @@ struct WatchUnloadOptions {
     std::vector<std::string> command; // empty: wait for whoever unloads it
 };
 
+enum class ListOrder { module, count, rate, next };
+
 struct ListOptions {
-    std::optional<std::string> module;
-    bool orphans = false; // nothing but them
+    std::optional<std::string> module; // as WatchUnloadOptions, or a pattern as of a rule
+    std::vector<TimerKind> kinds;      // empty: all
+    bool orphans = false;              // nothing but them
+    ListOrder order = ListOrder::module;
+    std::optional<std::size_t> next;                // so many, the soonest, each on a line of its own
+    std::optional<std::chrono::microseconds> rate;  // measured for so long
+    std::optional<std::chrono::microseconds> watch; // a look every so often, until it is interrupted
     bool json = false;
+    bool ndjson = false; // not both
     Backend backend = Backend::automatic;
 };
 

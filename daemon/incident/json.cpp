@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "incident/json.h"
 
+#include <cmath>
+
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
@@ -181,6 +183,14 @@ Json to_json(const std::vector<ModuleTimers>& inventory) {
 
 Json orphans_to_json(const std::vector<InventoryTimer>& orphans) {
     return {{"schema", json_schema}, {"orphans", list_orphans(orphans)}};
+}
+
+Json to_json(std::string_view time, const std::string& module, const InventoryTimer& timer) {
+    Json json = {{"schema", json_schema}, {"time", time}, {"module", text_or_null(module)}};
+    json.update(module.empty() ? to_orphan_json(timer) : to_json(timer));
+    json["armed"] = timer.armed;
+    json["arms_per_s"] = timer.arms_per_s ? Json(std::round(*timer.arms_per_s * 1000) / 1000) : Json(nullptr);
+    return json;
 }
 
 std::string to_line(const Json& json) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <nlohmann/json_fwd.hpp>
@@ -23,6 +24,9 @@ nlohmann::ordered_json to_json(const std::vector<ModuleTimers>& inventory);
 
 // What list --orphans --json prints. Pure.
 nlohmann::ordered_json orphans_to_json(const std::vector<InventoryTimer>& orphans);
+
+// One of its timers, seen at that time, for list --ndjson. Pure.
+nlohmann::ordered_json to_json(std::string_view time, const std::string& module, const InventoryTimer& timer);
 
 // On one line, in printable ASCII: the rest is escaped, and bytes of the kernel's that are no UTF-8
 // become U+FFFD.

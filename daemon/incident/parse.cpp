@@ -38,8 +38,6 @@ Named named(const Document& word, const std::array<Named, count>& all) {
     throw Malformed{fmt::format("what is \"{}\"?", printable(word.get<std::string>()))};
 }
 
-constexpr std::array all_timer_kinds{TimerKind::timer, TimerKind::hrtimer, TimerKind::delayed_work,
-                                     TimerKind::kthread_delayed_work, TimerKind::alarm};
 constexpr std::array all_arm_contexts{ArmContext::unknown, ArmContext::task, ArmContext::softirq,
                                       ArmContext::hardirq, ArmContext::callback};
 constexpr std::array all_owners{Owner::callback, Owner::object, Owner::work};

@@ -28,10 +28,6 @@ constexpr std::size_t page_width = 80;
 // Further ones have a line each.
 constexpr std::size_t timers_in_full = 8;
 
-std::string known_duration(const std::optional<std::chrono::nanoseconds>& duration) {
-    return duration ? duration_text(*duration) : "unknown";
-}
-
 std::string expiry_text(const PendingTimer& timer) {
     if (timer.cause == Cause::callback_running)
         return "its callback is running";
@@ -431,26 +427,6 @@ std::vector<std::string> to_log(const Incident& incident) {
         lines.push_back(fmt::format("{}: {}: and {}", label(unload), printable(unload.module),
                                     count_text(unload.pending_count - told, "more timer")));
     return lines;
-}
-
-std::string to_table(const std::vector<ModuleTimers>& inventory) {
-    std::vector<std::vector<std::string>> rows{{"MODULE", "KIND", "FIRES IN", "CALLBACK", "OWNED BY"}};
-    for (const auto& entry : inventory) {
-        for (const auto& timer : entry.timers)
-            rows.push_back({entry.module.empty() ? "(freed)" : printable(entry.module),
-                            std::string(name_of(timer.kind)), known_duration(timer.expires_in),
-                            printable(timer.symbol), timer.owned_by.empty() ? "-" : joined(timer.owned_by)});
-    }
-    return columns_text(rows);
-}
-
-std::string to_orphan_table(const std::vector<InventoryTimer>& orphans) {
-    std::vector<std::vector<std::string>> rows{{"KIND", "FIRES IN", "TIMER", "CALLBACK", "LEFT AGO"}};
-    for (const auto& timer : orphans)
-        rows.push_back({std::string(name_of(timer.kind)), known_duration(timer.expires_in),
-                        address_text(timer.timer), address_text(timer.callback),
-                        known_duration(timer.left_ago)});
-    return columns_text(rows);
 }
 
 } // namespace disarmd

@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "incident/incident.h"
-#include "state/inventory.h"
 
 namespace disarmd {
 
@@ -23,10 +22,5 @@ std::vector<std::string> to_log(const Incident& incident);
 
 // Why its timers were left, each cause once, by commas. Pure.
 std::string causes_text(const Unload& unload);
-
-// The armed timers as a table; only the orphans, with what is known of no other timer.
-// Both end with a newline. Pure.
-std::string to_table(const std::vector<ModuleTimers>& inventory);
-std::string to_orphan_table(const std::vector<InventoryTimer>& orphans);
 
 } // namespace disarmd

@@ -857,12 +857,18 @@ std::map<std::string, int> Probe::maps_to_keep() const {
 }
 
 Result<std::vector<ArmedTimer>> Probe::armed_timers() const {
+    auto timers = tracked_timers();
+    if (timers)
+        std::erase_if(*timers, [](const ArmedTimer& timer) { return timer.state.armed == 0; });
+    return timers;
+}
+
+Result<std::vector<ArmedTimer>> Probe::tracked_timers() const {
     std::vector<ArmedTimer> timers;
     auto read = for_each_element<std::uint64_t, abi::tracked_timer>(
         bpf_map__fd(state_->skeleton->maps.armed_timers), "armed_timers",
         [&](std::uint64_t timer, const abi::tracked_timer& entry) {
-            if (entry.armed != 0)
-                timers.push_back({timer, entry});
+            timers.push_back({timer, entry});
         });
     if (!read)
         return fail(read.error());
@@ -903,8 +909,11 @@ std::chrono::nanoseconds Probe::tick() const {
     return std::chrono::nanoseconds(state_->skeleton->bss->tick_ns);
 }
 
-std::uint64_t Probe::survey_jiffies() const {
-    return state_->skeleton->bss->survey_jiffies;
+KernelClocks Probe::clocks() const {
+    const auto& survey = *state_->skeleton->bss;
+    const auto now = monotonic_ns();
+    const auto ticks = survey.tick_ns != 0 ? (now - survey.survey_ns) / survey.tick_ns : 0;
+    return {survey.survey_jiffies + ticks, tick(), now};
 }
 
 } // namespace disarmd

@@ -90,6 +90,8 @@ public:
     [[nodiscard]] std::map<std::string, int> maps_to_keep() const;
 
     Result<std::vector<ArmedTimer>> armed_timers() const;
+    // Those too that are not armed now, as long as they are remembered.
+    Result<std::vector<ArmedTimer>> tracked_timers() const;
     // How many are tracked, armed or not long disarmed: without looking at each.
     [[nodiscard]] std::uint64_t known_timers() const;
     Result<std::vector<LoadedModule>> modules() const;
@@ -99,8 +101,8 @@ public:
     // Counters since load(), by enum loss.
     [[nodiscard]] std::uint64_t losses(abi::loss what) const;
     [[nodiscard]] std::chrono::nanoseconds tick() const;
-    // The kernel's jiffies at the survey.
-    [[nodiscard]] std::uint64_t survey_jiffies() const;
+    // The kernel's clocks now, as counted on from the last survey.
+    [[nodiscard]] KernelClocks clocks() const;
 
 private:
     struct State;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -11,6 +12,8 @@
 namespace disarmd {
 
 enum class TimerKind { timer, hrtimer, delayed_work, kthread_delayed_work, alarm };
+inline constexpr std::array all_timer_kinds{TimerKind::timer, TimerKind::hrtimer, TimerKind::delayed_work,
+                                            TimerKind::kthread_delayed_work, TimerKind::alarm};
 enum class ArmContext { unknown, task, softirq, hardirq, callback };
 enum class Owner { callback, object, work };
 enum class Source { tracking, scan };

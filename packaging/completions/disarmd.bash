@@ -41,7 +41,7 @@ _disarmd() {
             fi
             return
             ;;
-        --watch-unload | --timeout | --config | --ledger | --module | --module-file | --probe-backend)
+        --watch-unload | --timeout | --config | --ledger | --module | --module-file | --probe-backend | --kind | --sort)
             ((++i)) # its value
             ;;
         run | list | preflight | incidents | doctor | check-config | allow-once | release)
@@ -75,6 +75,14 @@ _disarmd() {
         _disarmd_reply -W 'auto tracepoint kprobe'
         return
         ;;
+    --kind)
+        _disarmd_reply -W 'timer hrtimer delayed_work kthread_delayed_work alarm'
+        return
+        ;;
+    --sort)
+        _disarmd_reply -W 'module count rate next'
+        return
+        ;;
     esac
 
     if [[ ${COMP_WORDS[COMP_CWORD]} == -* ]]; then
@@ -85,7 +93,10 @@ _disarmd() {
             options+=' --config --require-enforcement --probe-backend'
             ;;
         run) options+=' --config --require-enforcement --probe-backend' ;;
-        list) options+=' --module --orphans --json --probe-backend' ;;
+        list)
+            options+=' --module --kind --orphans --sort --next --rate --watch --json --ndjson'
+            options+=' --probe-backend'
+            ;;
         preflight) options+=' --json' ;;
         incidents) options+=' --module --ledger --config --json --module-file' ;;
         doctor) options+=' --json --probe-backend' ;;

@@ -26,7 +26,7 @@ function __disarmd_command
             case --
                 echo other
                 return
-            case --watch-unload --timeout --config --ledger --module --module-file --probe-backend
+            case --watch-unload --timeout --config --ledger --module --module-file --probe-backend --kind --sort
                 set skip yes
             case run list preflight incidents doctor check-config allow-once release
                 echo $word
@@ -72,6 +72,12 @@ complete -c disarmd -n '__disarmd_is none run list doctor' -l probe-backend -xa 
 
 complete -c disarmd -n '__disarmd_is list incidents' -l module -xa '(__disarmd_loaded_modules)' -d 'Only this module'
 complete -c disarmd -n '__disarmd_is list' -l orphans -d 'Only timers whose module is gone'
+complete -c disarmd -n '__disarmd_is list' -l kind -xa 'timer hrtimer delayed_work kthread_delayed_work alarm' -d 'Only timers of this kind'
+complete -c disarmd -n '__disarmd_is list' -l sort -xa 'module count rate next' -d 'By what the lines are sorted'
+complete -c disarmd -n '__disarmd_is list' -l next -d 'Only the next timers to fire'
+complete -c disarmd -n '__disarmd_is list' -l rate -d 'Watch how often timers are armed'
+complete -c disarmd -n '__disarmd_is list' -l watch -d 'Look again and again'
+complete -c disarmd -n '__disarmd_is list' -l ndjson -d 'Print a JSON object for each timer, on a line'
 complete -c disarmd -n '__disarmd_is preflight' -a '(__fish_complete_suffix .ko) (__disarmd_all_modules)'
 complete -c disarmd -n '__disarmd_is incidents' -l ledger -rF -d 'Read this file'
 complete -c disarmd -n '__disarmd_is check-config' -a '(__fish_complete_suffix .toml)'

@@ -72,9 +72,102 @@ TEST(ParseOptions, list_takes_orphans) {
     EXPECT_TRUE(orphans.orphans);
     EXPECT_TRUE(orphans.json);
     EXPECT_EQ(error_of({"list", "--orphans", "--module", "m"}),
-              "--orphans are of no module: leave --module out (see disarmd --help)");
+              "--module excludes --orphans (see disarmd --help)");
     EXPECT_THAT(error_of({"--orphans"}), HasSubstr("--orphans"));
     EXPECT_THAT(error_of({"doctor", "--orphans"}), HasSubstr("--orphans"));
+}
+
+TEST(ParseOptions, list_takes_a_pattern_of_modules) {
+    EXPECT_THAT(parsed<ListOptions>({"list", "--module", "my_*"}).module, Optional(std::string("my_*")));
+    EXPECT_THAT(parsed<ListOptions>({"list", "--module", "[a-m]?"}).module, Optional(std::string("[a-m]?")));
+    EXPECT_EQ(error_of({"list", "--module", "[m"}), "--module: a [ lacks its ] (see disarmd --help)");
+    EXPECT_THAT(error_of({"list", "--module", "m\n*"}), HasSubstr("\\x0a"));
+}
+
+TEST(ParseOptions, list_takes_kinds) {
+    EXPECT_THAT(parsed<ListOptions>({"list"}).kinds, IsEmpty());
+    for (const auto kind : all_timer_kinds)
+        EXPECT_THAT(parsed<ListOptions>({"list", "--kind", std::string(name_of(kind))}).kinds,
+                    ElementsAre(kind));
+    for (const Arguments& arguments :
+         {Arguments{"list", "--kind", "hrtimer,timer"}, {"list", "--kind", "hrtimer", "--kind", "timer"}})
+        EXPECT_THAT(parsed<ListOptions>(arguments).kinds, ElementsAre(TimerKind::hrtimer, TimerKind::timer));
+    EXPECT_THAT(error_of({"list", "--kind", "timers"}), HasSubstr("timers not in"));
+    EXPECT_THAT(error_of({"list", "--kind", "timer", "hrtimer"}), HasSubstr("hrtimer"));
+}
+
+TEST(ParseOptions, list_is_sorted) {
+    struct Case {
+        std::string word;
+        ListOrder order;
+    };
+    EXPECT_EQ(parsed<ListOptions>({"list"}).order, ListOrder::module);
+    for (const auto& [word, order] : {Case{"module", ListOrder::module},
+                                      {"count", ListOrder::count},
+                                      {"rate", ListOrder::rate},
+                                      {"next", ListOrder::next}}) {
+        EXPECT_EQ(parsed<ListOptions>({"list", "--watch", "--sort", word}).order, order) << word;
+        EXPECT_EQ(parsed<ListOptions>({"list", "--rate", "--sort", word}).order, order) << word;
+    }
+    EXPECT_EQ(error_of({"list", "--sort", "rate"}),
+              "--sort rate goes with --rate or --watch only (see disarmd --help)");
+    EXPECT_THAT(error_of({"list", "--sort", "size"}), HasSubstr("size not in"));
+}
+
+TEST(ParseOptions, list_has_numbers_that_may_be_left_out) {
+    struct Case {
+        Arguments arguments;
+        std::optional<std::size_t> next;
+        std::optional<std::chrono::microseconds> rate;
+        std::optional<std::chrono::microseconds> watch;
+    };
+    for (const auto& tried : {
+             Case{{}, {}, {}, {}},
+             Case{{"--next"}, 10, {}, {}},
+             Case{{"--next", "3"}, 3, {}, {}},
+             Case{{"--next=3", "--rate"}, 3, 1s, {}},
+             Case{{"--next", "--watch"}, 10, {}, 2s},
+             Case{{"--watch", "0.25"}, {}, {}, 250ms},
+             Case{{"--watch=60", "--kind", "timer"}, {}, {}, 60s},
+             Case{{"--rate", "0.1"}, {}, 100ms, {}},
+         }) {
+        auto arguments = tried.arguments;
+        arguments.insert(arguments.begin(), "list");
+        const auto list = parsed<ListOptions>(arguments);
+        EXPECT_EQ(list.next, tried.next) << testing::PrintToString(arguments);
+        EXPECT_EQ(list.rate, tried.rate) << testing::PrintToString(arguments);
+        EXPECT_EQ(list.watch, tried.watch) << testing::PrintToString(arguments);
+    }
+    for (const Arguments& arguments : {Arguments{"--next", "0"},
+                                       {"--next", "-1"},
+                                       {"--next", "1.5"},
+                                       {"--next", "x"},
+                                       {"--watch", "0"},
+                                       {"--watch", "nan"},
+                                       {"--watch", "1e6"},
+                                       {"--rate", "nan"},
+                                       {"--rate", "-1"},
+                                       {"--rate", "0.01"}}) {
+        auto whole = arguments;
+        whole.insert(whole.begin(), "list");
+        EXPECT_THAT(error_of(whole), HasSubstr(arguments.front().substr(2))) << arguments.back();
+    }
+}
+
+TEST(ParseOptions, list_refuses_what_does_not_go_together) {
+    const std::vector<Arguments> pairs{
+        {"--orphans", "--module", "m"}, {"--orphans", "--sort", "next"}, {"--orphans", "--rate"},
+        {"--json", "--ndjson"},         {"--json", "--sort", "count"},   {"--json", "--next"},
+        {"--json", "--rate"},           {"--json", "--watch"},           {"--ndjson", "--sort", "count"},
+        {"--next", "--sort", "count"},  {"--rate", "--watch"},
+    };
+    for (auto arguments : pairs) {
+        arguments.insert(arguments.begin(), "list");
+        EXPECT_THAT(error_of(arguments), HasSubstr(" excludes --")) << testing::PrintToString(arguments);
+    }
+    EXPECT_TRUE(parsed<ListOptions>({"list", "--ndjson", "--watch", "--next", "--orphans"}).ndjson);
+    EXPECT_TRUE(
+        parsed<ListOptions>({"list", "--ndjson", "--rate", "--kind", "alarm", "--module", "m"}).ndjson);
 }
 
 TEST(ParseOptions, a_watch_tells_its_result_in_one_form) {
@@ -321,6 +414,7 @@ TEST(ParseOptions, an_error_is_one_line_whatever_was_given) {
     EXPECT_THAT(error_of({"--watch-unload", "m", "--timeout", "1\n2"}), HasSubstr("1\\x0a2"));
     EXPECT_THAT(error_of({"--watch-unload", "m\n\x1b[2J"}), HasSubstr("\"m\\x0a\\x1b[2J\""));
     EXPECT_THAT(error_of({"list", "--module", "m\n"}), HasSubstr("\"m\\x0a\""));
+    EXPECT_THAT(error_of({"list", "--kind", "m\n"}), HasSubstr("m\\x0a"));
 }
 
 TEST(ParseOptions, help_tells_the_exit_codes) {
@@ -341,9 +435,10 @@ TEST(ParseOptions, help_tells_the_exit_codes) {
 TEST(ParseOptions, help_names_every_command_and_option) {
     const auto text = parsed<PrintOptions>({"--help"}).text;
     for (const std::string word :
-         {"run", "list", "preflight", "incidents", "check-config", "allow-once", "release", "doctor",
-          "--ledger", "--module", "--watch-unload", "--timeout", "--json", "--config", "--verbose",
-          "--version", "--help", "--probe-backend", "--orphans"})
+         {"run",       "list",      "preflight", "incidents",       "check-config", "allow-once", "release",
+          "doctor",    "--ledger",  "--module",  "--watch-unload",  "--timeout",    "--json",     "--config",
+          "--verbose", "--version", "--help",    "--probe-backend", "--orphans",    "--kind",     "--sort",
+          "--next",    "--rate",    "--watch",   "--ndjson"})
         EXPECT_THAT(text, HasSubstr(word));
 }
 
@@ -396,7 +491,9 @@ TEST_P(BadModuleName, is_refused_with_a_reason_everywhere) {
     EXPECT_EQ(name.error().code(), EINVAL);
     EXPECT_EQ(name.error().text(), GetParam().error);
     EXPECT_EQ(error_of({"--watch-unload", GetParam().name}), GetParam().error);
-    EXPECT_EQ(error_of({"list", "--module", GetParam().name}), GetParam().error);
+    if (GetParam().name != "m*") { // it takes patterns
+        EXPECT_EQ(error_of({"list", "--module", GetParam().name}), GetParam().error);
+    }
     EXPECT_EQ(error_of({"incidents", "--module", GetParam().name}), GetParam().error);
 }
 

@@ -519,45 +519,6 @@ TEST(CausesText, tells_each_cause_once_in_the_order_of_the_timers) {
     EXPECT_EQ(causes_text(unload), "never-deleted, callback-running");
 }
 
-TEST(Table, lines_its_columns_up) {
-    const InventoryTimer timer{TimerKind::timer,
-                               test::timer_address,
-                               test::callback_address,
-                               "m_cb [long_module]",
-                               {Owner::callback, Owner::object},
-                               1500ms};
-    const InventoryTimer work{TimerKind::delayed_work, 0x10, 0x20, "w [long_module]", {Owner::work}, 2min};
-    const InventoryTimer orphan{TimerKind::hrtimer, 0x10, 0x20, "0x0000000000000020", {}, std::nullopt};
-    EXPECT_EQ(to_table({{"long_module", {timer, work}}, {"", {orphan}}}),
-              "MODULE       KIND          FIRES IN  CALLBACK            OWNED BY\n"
-              "long_module  timer         1.5 s     m_cb [long_module]  callback, object\n"
-              "long_module  delayed_work  120.0 s   w [long_module]     work\n"
-              "(freed)      hrtimer       unknown   0x0000000000000020  -\n");
-}
-
-TEST(Table, of_nothing_is_its_head) {
-    EXPECT_EQ(to_table({}), "MODULE  KIND  FIRES IN  CALLBACK  OWNED BY\n");
-}
-
-TEST(Table, escapes_names) {
-    const InventoryTimer timer{TimerKind::timer, 1, 2, test::hostile, {Owner::callback}, 1s};
-    const auto table = to_table({{test::hostile, {timer}}});
-    EXPECT_TRUE(test::is_printable_but_for_newlines(table)) << table;
-    EXPECT_EQ(test::lines_of(table).size(), 2U);
-    EXPECT_THAT(table,
-                HasSubstr("\n" + test::escaped + "  timer  1.0 s     " + test::escaped + "  callback\n"));
-}
-
-TEST(OrphanTable, tells_the_addresses_and_since_when) {
-    const InventoryTimer orphan{
-        TimerKind::hrtimer, test::timer_address, test::callback_address, "-", {}, 1500us, 2min};
-    const InventoryTimer older{TimerKind::kthread_delayed_work, 0x10, 0x20, "-", {}, std::nullopt};
-    EXPECT_EQ(to_orphan_table({orphan, older}),
-              "KIND                  FIRES IN  TIMER               CALLBACK            LEFT AGO\n"
-              "hrtimer               1.5 ms    0xffffffffc0a03040  0xffffffffc0a01000  120.0 s\n"
-              "kthread_delayed_work  unknown   0x0000000000000010  0x0000000000000020  unknown\n");
-}
-
 TEST(Page, of_a_denied_unload_tells_the_rule_and_what_to_do) {
     EXPECT_EQ(page_of(test::denied_unload()), R"(DENIED: module m may not be unloaded: 1 timer armed
 
