@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <sstream>
 
 #include <fcntl.h>
@@ -38,6 +39,10 @@ Host read_host() {
         host.name = names.nodename;
         host.kernel = names.release;
     }
+    // No thread sets one.
+    if (const char* const told = std::getenv(host_name_variable); // NOLINT(concurrency-mt-unsafe)
+        told != nullptr && *told != '\0')
+        host.name = told;
     host.boot_id = first_line_of("/proc/sys/kernel/random/boot_id");
     return host;
 }

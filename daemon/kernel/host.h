@@ -11,10 +11,12 @@ namespace disarmd {
 
 // The machine, and the boot of it, that something happened on.
 struct Host {
-    std::string name;
+    std::string name;    // $DISARMD_HOST_NAME if that is set: a container's own name is not the host's
     std::string kernel;  // its release
     std::string boot_id; // /proc/sys/kernel/random/boot_id; empty where it can't be read
 };
+
+inline constexpr const char* host_name_variable = "DISARMD_HOST_NAME";
 
 Host read_host();
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <climits>
 #include <csignal>
+#include <cstdlib>
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
@@ -117,6 +118,19 @@ TEST(ReadHost, tells_the_host_its_kernel_and_its_boot) {
     EXPECT_EQ(host.boot_id + "\n", test::content_of("/proc/sys/kernel/random/boot_id"));
     EXPECT_EQ(read_host().boot_id, host.boot_id);
 }
+
+// NOLINTBEGIN(concurrency-mt-unsafe): tests have one thread
+TEST(ReadHost, is_named_by_the_environment_where_that_says_so) {
+    ASSERT_EQ(::unsetenv(host_name_variable), 0);
+    const auto own = read_host().name;
+    ASSERT_FALSE(own.empty());
+    ASSERT_EQ(::setenv(host_name_variable, "node-1", 1), 0);
+    EXPECT_EQ(read_host().name, "node-1");
+    ASSERT_EQ(::setenv(host_name_variable, "", 1), 0);
+    EXPECT_EQ(read_host().name, own);
+    ASSERT_EQ(::unsetenv(host_name_variable), 0);
+}
+// NOLINTEND(concurrency-mt-unsafe)
 
 } // namespace
 } // namespace disarmd
