@@ -21,12 +21,14 @@
 #include "config/config.h"
 #include "incident/text.h"
 #include "kernel/requirements.h"
+#include "metrics/exporter.h"
 #include "probe/enforcer.h"
 #include "probe/holder.h"
 #include "probe/pins.h"
 #include "probe/predecessor.h"
 #include "sinks/dispatcher.h"
 #include "sinks/sink.h"
+#include "state/census.h"
 #include "verdict/decode.h"
 
 namespace disarmd {
@@ -105,14 +107,20 @@ private:
             holder_->release();
     }
     void tell_losses();
+    Result<void> serve_metrics();
+    [[nodiscard]] ServiceFacts facts() const;
     void give_up(const Error& error);
 
     Probe probe_;
+    std::unique_ptr<Exporter>
+        exporter_; // null: nobody can scrape; its threads use the probe, the loop its fd
     EventLoop loop_;
     std::unique_ptr<Holder> holder_; // before any other thread; null: nothing is held
     Dispatcher dispatcher_;
     Host host_;
     LossCounts losses_{}; // those that were told
+    UnloadCounters counters_;
+    std::chrono::system_clock::time_point configured_at_ = std::chrono::system_clock::now();
     Config config_;
     RunOptions options_;
     ModuleKnowledge known_;
@@ -133,6 +141,7 @@ void Service::record(Unload unload) {
     auto incident = make_incident(std::move(unload), host_);
     const auto verdict = incident.unload.verdict;
     const auto action = incident.unload.policy.action;
+    counters_.count(incident.unload);
     const auto line = to_log(incident).front();
     const ModuleBuild build{incident.unload.module, incident.unload.identity.srcversion};
     // The sinks come before the log: the host may have only milliseconds left.
@@ -305,6 +314,8 @@ std::string Service::status() const {
     }
     if (reload_error_)
         text += fmt::format("; the configuration is not reloaded: {}", reload_error_->text());
+    if (config_.metrics.enabled && !exporter_)
+        text += "; metrics can't be scraped, see the log";
     return text;
 }
 
@@ -337,7 +348,52 @@ void Service::try_to_reload() {
     if (auto enforced = enforce(); !enforced)
         return give_up(enforced.error());
     pin();
+    configured_at_ = std::chrono::system_clock::now();
     spdlog::info("the policy is reloaded; other settings count from the next start on");
+}
+
+// By the scrapes' threads: however much is armed, the event loop's has no part in counting it.
+Result<KernelFacts> ask_kernel(const Probe& probe) {
+    const auto modules = probe.modules();
+    if (!modules)
+        return fail(modules.error());
+    const auto timers = probe.armed_timers();
+    if (!timers)
+        return fail(timers.error());
+    auto programs = probe.program_runs();
+    if (!programs)
+        return fail(programs.error());
+    return KernelFacts{modules->size(), count_timers(*modules, *timers), std::move(*programs)};
+}
+
+ServiceFacts Service::facts() const {
+    ServiceFacts facts;
+    facts.unloads = counters_;
+    facts.losses = losses_of(probe_);
+    facts.sinks = dispatcher_.health();
+    facts.backend = probe_.backend();
+    facts.survey_complete = probe_.survey_complete();
+    for (const auto& hook : probe_.hooks())
+        facts.hooks_missing[hook.loses] += hook.attached ? 0 : 1;
+    facts.enforcement_configured = config_.policy.can_deny() || config_.policy.can_drain();
+    facts.enforcement_effective = facts.enforcement_configured && enforcer_.not_effective().empty();
+    facts.last_reload_successful = !reload_error_;
+    facts.configured_at = configured_at_;
+    return facts;
+}
+
+// Watching goes on without, which is told.
+Result<void> Service::serve_metrics() {
+    if (!config_.metrics.enabled)
+        return {};
+    auto exporter = Exporter::start(config_.metrics.listen, [this] { return ask_kernel(probe_); });
+    if (!exporter) {
+        spdlog::error("metrics can't be scraped: {}", exporter.error().text());
+        return {};
+    }
+    exporter_ = std::move(*exporter);
+    spdlog::info("metrics are at http://{}/metrics", config_.metrics.listen);
+    return loop_.on_readable(exporter_->exchange().fd(), [this] { exporter_->exchange().answer(facts()); });
 }
 
 Result<void> Service::listen() {
@@ -387,6 +443,8 @@ ExitCode Service::watch() {
     for (const auto& sink : health)
         names.push_back(sink.name);
     probe_.rehearse();
+    if (auto served = serve_metrics(); !served)
+        return complain(served.error(), ExitCode::inconclusive);
     spdlog::info("watching {} with {} armed, incidents to log{}{}", count_text(modules->size(), "module"),
                  count_text(timers->size(), "timer"), names.empty() ? "" : ", ", fmt::join(names, ", "));
     service_manager::ready(status());
@@ -398,6 +456,8 @@ ExitCode Service::watch() {
 
 ExitCode Service::run() {
     const auto code = watch();
+    if (exporter_)
+        exporter_->stop();
     // However it ended: the sinks' threads use what an end would take away.
     if (!dispatcher_.close(sinks_patience)) {
         for (const auto& sink : dispatcher_.health()) {

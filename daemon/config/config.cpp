@@ -2,12 +2,14 @@
 #include "config/config.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <map>
 #include <vector>
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -51,12 +53,13 @@ Key text_key(std::string_view name, Member Value::*member, Value Config::*part) 
             "a string"};
 }
 
-Key switch_key(std::string_view name, bool Config::Sinks::*member) {
+template <typename Value>
+Key switch_key(std::string_view name, bool Value::*member, Value Config::*part) {
     return {name,
             [=](const toml::node& node, Config& config) {
                 const auto* const value = node.as_boolean();
                 if (value != nullptr)
-                    config.sinks.*member = value->get();
+                    (config.*part).*member = value->get();
                 return value != nullptr;
             },
             "true or false"};
@@ -82,12 +85,31 @@ Key limit_key(std::string_view name, std::uint32_t ProbeSettings::*member, std::
     });
 }
 
+// "192.0.2.1:9958" or "[2001:db8::1]:9958".
+bool is_listen_address(const std::string& text) {
+    const auto colon = text.rfind(':');
+    if (colon == std::string::npos)
+        return false;
+    std::uint16_t port = 0;
+    const auto* const end = text.data() + text.size();
+    const auto read = std::from_chars(text.data() + colon + 1, end, port);
+    if (read.ec != std::errc() || read.ptr != end || port == 0)
+        return false;
+    const bool brackets = colon >= 2 && text.front() == '[' && text[colon - 1] == ']';
+    const auto address = brackets ? text.substr(1, colon - 2) : text.substr(0, colon);
+    in6_addr parsed{};
+    return ::inet_pton(brackets ? AF_INET6 : AF_INET, address.c_str(), &parsed) == 1;
+}
+
 const std::map<std::string_view, std::vector<Key>>& tables() {
     using Sinks = Config::Sinks;
+    using Metrics = Config::Metrics;
     static const std::map<std::string_view, std::vector<Key>> all{
         {"sinks",
-         {switch_key("kmsg", &Sinks::kmsg), switch_key("journal", &Sinks::journal),
-          switch_key("ledger", &Sinks::ledger), switch_key("pmsg", &Sinks::pmsg),
+         {switch_key("kmsg", &Sinks::kmsg, &Config::sinks),
+          switch_key("journal", &Sinks::journal, &Config::sinks),
+          switch_key("ledger", &Sinks::ledger, &Config::sinks),
+          switch_key("pmsg", &Sinks::pmsg, &Config::sinks),
           number_key("hold_ms", 0, 1000,
                      [](Config& config, std::int64_t value) {
                          config.sinks.hold = std::chrono::milliseconds(value);
@@ -132,6 +154,17 @@ const std::map<std::string_view, std::vector<Key>>& tables() {
                return value != nullptr;
            },
            "true or false"}}},
+        {"metrics",
+         {switch_key("enabled", &Metrics::enabled, &Config::metrics),
+          {"listen",
+           [](const toml::node& node, Config& config) {
+               const auto* const text = node.as_string();
+               if (text == nullptr || !is_listen_address(text->get()))
+                   return false;
+               config.metrics.listen = text->get();
+               return true;
+           },
+           "an IP address and a port, as in \"127.0.0.1:9958\" or \"[::1]:9958\""}}},
         // An armed timer takes some 100 bytes of kernel memory, an unload some 30,000.
         // BPF_MAX_LOOPS (kernel/bpf/bpf_iter.c) bounds the steps of a scan.
         {"limits",

@@ -33,6 +33,10 @@ struct Config {
         std::optional<std::string> json_file;    // one JSON line per incident, appended
         std::optional<std::string> unloads_file; // one JSON line per unload, clean ones too, appended
     } sinks;
+    struct Metrics {
+        bool enabled = true;
+        std::string listen = "127.0.0.1:9958"; // an address, of IPv6 in brackets, and a port
+    } metrics;
     ProbeSettings probe; // probe_backend and [limits]
     Policy policy;
     std::vector<std::string> files; // that it was read from, in their order

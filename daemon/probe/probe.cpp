@@ -887,6 +887,22 @@ Result<std::vector<LoadedModule>> Probe::modules() const {
     return modules;
 }
 
+Result<std::vector<ProgramRuns>> Probe::program_runs() const {
+    std::vector<ProgramRuns> all;
+    bpf_program* each = nullptr;
+    bpf_object__for_each_program(each, state_->skeleton->obj) {
+        const int fd = bpf_program__fd(each);
+        if (fd < 0)
+            continue;
+        bpf_prog_info info{};
+        __u32 size = sizeof(info);
+        if (bpf_obj_get_info_by_fd(fd, &info, &size) != 0)
+            return fail(Error::from_errno("asking how often programs ran"));
+        all.push_back({bpf_program__name(each), info.run_cnt, std::chrono::nanoseconds(info.run_time_ns)});
+    }
+    return all;
+}
+
 Result<std::vector<std::uint64_t>> Probe::percpu_areas() const {
     std::vector<std::uint64_t> areas;
     auto read = for_each_element<std::uint64_t, std::uint32_t>(

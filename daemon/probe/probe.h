@@ -18,6 +18,7 @@
 #include "probe/hooks.h"
 #include "probe/pins.h"
 #include "probe/predecessor.h"
+#include "probe/program_runs.h"
 #include "probe/settings.h"
 #include "state/inventory.h"
 #include "verdict/judge.h"
@@ -89,12 +90,15 @@ public:
     // What of theirs a Predecessor is to find, by the names that it looks for.
     [[nodiscard]] std::map<std::string, int> maps_to_keep() const;
 
+    // After watch() any thread may call these four: they ask the kernel alone.
     Result<std::vector<ArmedTimer>> armed_timers() const;
     // Those too that are not armed now, as long as they are remembered.
     Result<std::vector<ArmedTimer>> tracked_timers() const;
+    Result<std::vector<LoadedModule>> modules() const;
+    // Of all programs that are loaded.
+    Result<std::vector<ProgramRuns>> program_runs() const;
     // How many are tracked, armed or not long disarmed: without looking at each.
     [[nodiscard]] std::uint64_t known_timers() const;
-    Result<std::vector<LoadedModule>> modules() const;
     // Where CPUs' per-CPU areas are: what is added to an address in per-CPU data.
     Result<std::vector<std::uint64_t>> percpu_areas() const;
 

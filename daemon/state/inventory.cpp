@@ -15,23 +15,6 @@ bool holds(const abi::module_instance& module, std::uint64_t address) {
     });
 }
 
-// What the module owns of the timer, by the rule of bpf/report.h, owners_of(): an owner that
-// is gone owns nothing any more, nor does a module own what was armed before it was
-// loaded at the same address.
-std::vector<Owner> owners_from(const abi::module_instance& module, const ArmedTimer& timer) {
-    if (timer.state.armed_ns == 0 && timer.state.reported == 0 && module.loaded_ns != 0)
-        return {};
-    if (timer.state.armed_ns != 0 && timer.state.armed_ns < module.begun_ns)
-        return {};
-    const auto kind = kind_of(timer.state.kind);
-    unsigned bits = 0;
-    if (holds(module, timer.state.callback))
-        bits |= has_work(kind) ? abi::OWNED_BY_WORK : abi::OWNED_BY_CALLBACK;
-    if (holds(module, timer.timer))
-        bits |= abi::OWNED_BY_OBJECT;
-    return owners_of(static_cast<std::uint8_t>(bits & ~unsigned{timer.state.orphaned}));
-}
-
 InventoryTimer describe(const ArmedTimer& timer, std::vector<Owner> owners,
                         const std::map<std::uint64_t, std::string>& symbols, const KernelClocks& clocks) {
     const auto symbol = symbols.find(timer.state.callback);
@@ -60,6 +43,21 @@ InventoryTimer describe_orphan(const ArmedTimer& timer, const std::map<std::uint
 }
 
 } // namespace
+
+// As bpf/report.h has it, owners_of().
+std::vector<Owner> owners_from(const abi::module_instance& module, const ArmedTimer& timer) {
+    if (timer.state.armed_ns == 0 && timer.state.reported == 0 && module.loaded_ns != 0)
+        return {};
+    if (timer.state.armed_ns != 0 && timer.state.armed_ns < module.begun_ns)
+        return {};
+    const auto kind = kind_of(timer.state.kind);
+    unsigned bits = 0;
+    if (holds(module, timer.state.callback))
+        bits |= has_work(kind) ? abi::OWNED_BY_WORK : abi::OWNED_BY_CALLBACK;
+    if (holds(module, timer.timer))
+        bits |= abi::OWNED_BY_OBJECT;
+    return owners_of(static_cast<std::uint8_t>(bits & ~unsigned{timer.state.orphaned}));
+}
 
 std::vector<ModuleTimers> take_inventory(const std::vector<LoadedModule>& modules,
                                          const std::vector<ArmedTimer>& timers,

@@ -44,6 +44,10 @@ struct ModuleTimers {
     std::vector<InventoryTimer> timers; // soonest first
 };
 
+// What the module owns of the timer: an owner that is gone owns nothing any more, nor does a module own
+// what was armed before it was loaded at the same address. Pure.
+std::vector<Owner> owners_from(const abi::module_instance& module, const ArmedTimer& timer);
+
 // Sorts timers by the module that owns them; by name, orphans last, modules
 // without any left out. One that is not armed is no orphan. A timer whose callback and object belong to
 // different modules appears under both, and if one of the two is gone, with the orphans too. Whether a timer

@@ -178,8 +178,8 @@ TEST_P(List, live_ends_when_it_is_interrupted_and_leaves_the_terminal_as_it_was)
 }
 
 constexpr auto name_test = [](const auto& test) { return kernel_test_name(test.param); };
-INSTANTIATE_TEST_SUITE_P(Kernels, List, testing::ValuesIn(outermost_kernels()), name_test);
-INSTANTIATE_TEST_SUITE_P(Long, List, testing::ValuesIn(inner_kernels()), name_test);
+INSTANTIATE_TEST_SUITE_P(Kernels, List, testing::ValuesIn(oldest_kernel()), name_test);
+INSTANTIATE_TEST_SUITE_P(Long, List, testing::ValuesIn(newer_kernels()), name_test);
 
 } // namespace
 } // namespace disarmd::tests

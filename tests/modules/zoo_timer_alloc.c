@@ -6,7 +6,7 @@
 
 static unsigned int count = 1;
 module_param(count, uint, 0444);
-MODULE_PARM_DESC(count, "how many timers, each in an object of its own (default 1, at most 20000)");
+MODULE_PARM_DESC(count, "how many timers, each in an object of its own (default 1, at most 200000)");
 
 static bool hold_exit;
 module_param(hold_exit, bool, 0600);
@@ -47,8 +47,8 @@ static int __init zoo_timer_alloc_init(void)
 			     BIT(ZOO_SHUTDOWN));
 	if (err)
 		return err;
-	if (count < 1 || count > 20000) {
-		pr_err("count=%u is not between 1 and 20000\n", count);
+	if (count < 1 || count > 200000) {
+		pr_err("count=%u is not between 1 and 200000\n", count);
 		return -EINVAL;
 	}
 	for (i = 0; i < count; i++) {

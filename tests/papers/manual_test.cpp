@@ -9,8 +9,10 @@
 #include <gtest/gtest.h>
 
 #include "config/config.h"
+#include "metrics/catalogue.h"
 #include "papers.h"
 #include "sinks/journal.h"
+#include "verdict/losses.h"
 
 namespace disarmd::tests {
 
@@ -71,15 +73,15 @@ TEST(Settings, may_be_what_the_manual_says) {
 
 // What a file sets; whoever adds to these structures has to add here.
 auto values_of(const Config& config) {
-    const auto& [sinks, probe, policy, files] = config;
+    const auto& [sinks, metrics, probe, policy, files] = config;
     const auto& [kmsg, journal, ledger, pmsg, hold, ledger_path, retention, hooks_folder, hook_timeout,
                  json_file, unloads_file] = sinks;
     const auto& [age, unloads_kept] = retention;
     const auto& [backend, armed_timers, unloads, scan_steps, enforces, shares, inherited] = probe;
     const auto& [rules, drain, panic_confirmed] = policy;
     return std::make_tuple(kmsg, journal, ledger, pmsg, hold, ledger_path, age, unloads_kept, hooks_folder,
-                           hook_timeout, json_file, unloads_file, backend, armed_timers, unloads, scan_steps,
-                           drain, panic_confirmed, rules.size());
+                           hook_timeout, json_file, unloads_file, metrics.enabled, metrics.listen, backend,
+                           armed_timers, unloads, scan_steps, drain, panic_confirmed, rules.size());
 }
 
 // The manual's defaults, as a file.
@@ -167,6 +169,47 @@ TEST(Hooks, get_the_variables_of_the_manual) {
     const auto sections = sections_of(page_of_commands());
     EXPECT_EQ(matches(sections.at("ENVIRONMENT"), R"(\*(DISARMD_[A-Z_]+)\*)"),
               matches(source("daemon/sinks/hooks.cpp"), R"re("(DISARMD_[A-Z_]+)=)re"));
+}
+
+Names metric_names() {
+    Names names;
+    for (const auto& metric : metric_catalogue())
+        names.insert(std::string(metric.name));
+    return names;
+}
+
+TEST(Metrics, are_those_of_their_page) {
+    const auto page = source("docs/metrics.md");
+    std::string table;
+    for (const auto& metric : metric_catalogue()) {
+        const auto labels = std::regex_replace(std::string(metric.labels), std::regex(","), ", ");
+        table +=
+            fmt::format("| `{}` | {} | {} | {} |\n", metric.name, name_of(metric.kind), labels, metric.help);
+    }
+    EXPECT_THAT(page, HasSubstr(table));
+    EXPECT_EQ(matches(page, R"(^\| `(disarmd_[a-z_]+)` )"), metric_names());
+}
+
+TEST(Metrics, have_the_reasons_of_losses_of_their_page) {
+    const auto page = source("docs/metrics.md");
+    Names reasons;
+    for (std::size_t loss = 0; loss < abi::LOSS_MAX; ++loss) {
+        reasons.emplace(name_of_loss(loss));
+        EXPECT_THAT(page,
+                    HasSubstr(fmt::format("\n| `{}` | {} |\n", name_of_loss(loss), describe_loss(loss))));
+    }
+    EXPECT_EQ(matches(page.substr(page.find("## Losses")), R"(^\| `([a-z_]+)` \|)"), reasons);
+}
+
+// Of alerts, of the dashboard and of guides: a name that nothing has is a graph that stays empty.
+TEST(Metrics, that_others_ask_for_are_there) {
+    const auto known = metric_names();
+    for (const auto* const file :
+         {"packaging/prometheus/disarmd.rules.yml", "packaging/grafana/disarmd.json"}) {
+        const auto asked = matches(source(file), R"(\b(disarmd_[a-z_]+)\b)");
+        EXPECT_GE(asked.size(), 8U) << file;
+        EXPECT_THAT(asked, testing::IsSubsetOf(known)) << file;
+    }
 }
 
 TEST(ExitCodes, are_those_of_the_manual_the_help_and_the_readme) {
