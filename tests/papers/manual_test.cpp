@@ -165,10 +165,12 @@ TEST(Journal, has_the_fields_of_its_catalog) {
         EXPECT_THAT(code, Contains(field));
 }
 
-TEST(Hooks, get_the_variables_of_the_manual) {
+TEST(Environment, has_the_variables_of_the_manual) {
     const auto sections = sections_of(page_of_commands());
+    const auto of_hooks = matches(source("daemon/sinks/hooks.cpp"), R"re("(DISARMD_[A-Z_]+)=)re");
+    const auto of_the_host = matches(source("daemon/kernel/host.h"), R"re("(DISARMD_[A-Z_]+)")re");
     EXPECT_EQ(matches(sections.at("ENVIRONMENT"), R"(\*(DISARMD_[A-Z_]+)\*)"),
-              matches(source("daemon/sinks/hooks.cpp"), R"re("(DISARMD_[A-Z_]+)=)re"));
+              union_of(of_hooks, of_the_host));
 }
 
 Names metric_names() {

@@ -229,24 +229,34 @@ INSTANTIATE_TEST_SUITE_P(
         RefusedCase{"[sinks]\nkmsg = \"yes\"\n", "c.toml:2: sinks.kmsg must be true or false"},
         RefusedCase{"[sinks]\nkmsg = 1\n", "c.toml:2: sinks.kmsg must be true or false"},
         RefusedCase{"[metrics]\nenabled = 1\n", "c.toml:2: metrics.enabled must be true or false"},
-        RefusedCase{"[metrics]\nlisten = 9958\n",
-                    "c.toml:2: metrics.listen must be an IP address and a port"},
-        RefusedCase{"[metrics]\nlisten = \"9958\"\n",
-                    "c.toml:2: metrics.listen must be an IP address and a port"},
+        RefusedCase{"[metrics]\nlisten = 9958\n", "c.toml:2: metrics.listen must be an IP address and a "
+                                                  "port, as in \"127.0.0.1:9958\" or \"[::1]:9958\""},
+        RefusedCase{"[metrics]\nlisten = \"9958\"\n", "c.toml:2: metrics.listen must be an IP address and a "
+                                                      "port, as in \"127.0.0.1:9958\" or \"[::1]:9958\""},
         RefusedCase{"[metrics]\nlisten = \"localhost:9958\"\n",
-                    "c.toml:2: metrics.listen must be an IP address"},
-        RefusedCase{"[metrics]\nlisten = \"127.0.0.1\"\n", "c.toml:2: metrics.listen must be an IP address"},
+                    "c.toml:2: metrics.listen must be an IP address and a port, as in \"127.0.0.1:9958\" or "
+                    "\"[::1]:9958\""},
+        RefusedCase{"[metrics]\nlisten = \"127.0.0.1\"\n",
+                    "c.toml:2: metrics.listen must be an IP address and a port, as in \"127.0.0.1:9958\" or "
+                    "\"[::1]:9958\""},
         RefusedCase{"[metrics]\nlisten = \"127.0.0.1:0\"\n",
-                    "c.toml:2: metrics.listen must be an IP address"},
+                    "c.toml:2: metrics.listen must be an IP address and a port, as in \"127.0.0.1:9958\" or "
+                    "\"[::1]:9958\""},
         RefusedCase{"[metrics]\nlisten = \"127.0.0.1:65536\"\n",
-                    "c.toml:2: metrics.listen must be an IP address"},
+                    "c.toml:2: metrics.listen must be an IP address and a port, as in \"127.0.0.1:9958\" or "
+                    "\"[::1]:9958\""},
         RefusedCase{"[metrics]\nlisten = \"127.0.0.1:1s\"\n",
-                    "c.toml:2: metrics.listen must be an IP address"},
-        RefusedCase{"[metrics]\nlisten = \"::1:9958\"\n", "c.toml:2: metrics.listen must be an IP address"},
+                    "c.toml:2: metrics.listen must be an IP address and a port, as in \"127.0.0.1:9958\" or "
+                    "\"[::1]:9958\""},
+        RefusedCase{"[metrics]\nlisten = \"::1:9958\"\n",
+                    "c.toml:2: metrics.listen must be an IP address and a port, as in \"127.0.0.1:9958\" or "
+                    "\"[::1]:9958\""},
         RefusedCase{"[metrics]\nlisten = \"[127.0.0.1]:9958\"\n",
-                    "c.toml:2: metrics.listen must be an IP address"},
+                    "c.toml:2: metrics.listen must be an IP address and a port, as in \"127.0.0.1:9958\" or "
+                    "\"[::1]:9958\""},
         RefusedCase{"[metrics]\nlisten = \"127.0.0.1,0.0.0.0:1\"\n",
-                    "c.toml:2: metrics.listen must be an IP address"},
+                    "c.toml:2: metrics.listen must be an IP address and a port, as in \"127.0.0.1:9958\" or "
+                    "\"[::1]:9958\""},
         RefusedCase{"[sinks]\n\njson_file = true\n", "c.toml:3: sinks.json_file must be a string"},
         RefusedCase{"[sinks]\njson_file = [\"a\"]\n", "c.toml:2: sinks.json_file must be a string"},
         RefusedCase{"\n\nsinks = 1\n", "c.toml:3: sinks must be a table: [sinks]"},

@@ -34,14 +34,14 @@ TEST(FactsExchange, answers_who_asks_with_what_is_said_after) {
     EXPECT_FALSE(is_readable((*exchange)->fd(), 0ms));
     auto first = std::async(std::launch::async, [&] { return (*exchange)->ask(1min); });
     auto second = std::async(std::launch::async, [&] { return (*exchange)->ask(1min); });
-    for (bool all = false; !all;) {
-        ASSERT_TRUE(is_readable((*exchange)->fd(), 10s));
-        (*exchange)->answer(*test::whole_snapshot().service);
-        all = first.wait_for(1ms) == std::future_status::ready &&
-              second.wait_for(1ms) == std::future_status::ready;
-        if (all)
-            break;
-    }
+    const auto is_answered = [](const auto& question) {
+        return question.wait_for(0s) == std::future_status::ready;
+    };
+    ASSERT_TRUE(test::within(10s, [&] {
+        if (is_readable((*exchange)->fd(), 0ms))
+            (*exchange)->answer(*test::whole_snapshot().service);
+        return is_answered(first) && is_answered(second);
+    }));
     EXPECT_EQ(first.get()->backend, "tracepoint");
     EXPECT_EQ(second.get()->backend, "tracepoint");
     EXPECT_FALSE(is_readable((*exchange)->fd(), 0ms)) << "it is answered";
