@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A real Prometheus beside the service, with the alerts that are shipped.
+#include <algorithm>
 #include <array>
 #include <cstdio>
+#include <map>
 #include <memory>
+#include <string>
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -39,18 +42,18 @@ GuestResult run_with_prometheus(const std::string& kernel, const std::string& co
     return run_guest(options, commands);
 }
 
-// By "name{label}" of one label, or "name" of none: what Prometheus has.
-double value_of(const Json& answer, const std::string& name, const Json& labels = Json::object()) {
+// Of the series that has these labels, and maybe others: what Prometheus has of it.
+double value_of(const Json& answer, const std::string& name,
+                const std::map<std::string, std::string>& labels = {}) {
     for (const auto& sample : answer["data"]["result"]) {
         const auto& metric = sample["metric"];
-        const bool is_it =
-            metric["__name__"] == name && std::ranges::all_of(labels.items(), [&](const auto& label) {
-                return metric.value(label.key(), "-") == label.value();
-            });
+        const bool is_it = metric["__name__"] == name && std::ranges::all_of(labels, [&](const auto& label) {
+                               return metric.value(label.first, "-") == label.second;
+                           });
         if (is_it)
             return std::stod(sample["value"][1].template get<std::string>());
     }
-    ADD_FAILURE() << name << labels << " is missing in " << answer;
+    ADD_FAILURE() << name << " is missing in " << answer;
     return -1;
 }
 
