@@ -186,7 +186,7 @@ TEST_P(Command, cut_short_is_never_clean) {
             sh -c 'insmod /modules/zoo_nothing.ko; rmmod zoo_nothing; exec sleep 60'
         report leak_then_timeout disarmd --watch-unload zoo_timer_alloc --timeout 4 --json -- \
             sh -c 'insmod /modules/zoo_timer_alloc.ko; rmmod zoo_timer_alloc; exec sleep 60'
-        # While it is stopped, more modules are unloaded than there is room for verdicts.
+        # While it is stopped, more modules are unloaded than there is room for verdicts (64 by default).
         start_watch zoo_nothing
         kill -STOP $watch_pid
         for i in $(seq 70); do

@@ -216,7 +216,6 @@ TEST_P(InTime, the_record_is_everywhere_before_the_memory_is_gone) {
         report incidents disarmd incidents --json
         /add/journalctl -o json --no-pager DISARMD_VERDICT=leak >/tmp/entries
         report all_in_the_journal test "$(wc -l </tmp/entries)" = $count
-        # A disk that is slow once is the machine's.
         report silent is_silent /tmp/service.log 'warning|error'
         kill -TERM $service
         wait $service

@@ -76,10 +76,10 @@ has_shutdown() {
 	[ "$1" != shutdown ] || grep -q ' timer_shutdown_sync$' /proc/kallsyms
 }
 
-# is_silent LOG LEVELS: whether it says nothing at these levels ("warning|error"). That a write took long is a busy
-# machine's fault.
+# is_silent LOG LEVELS: whether it says something, and nothing at these levels ("warning|error"). That a write took
+# long is a busy machine's fault.
 is_silent() {
-	! grep -E " ($2) " "$1" | grep -v ' sink [a-z]*: a write took ' >&2
+	[ -s "$1" ] && ! grep -E " ($2) " "$1" | grep -v ' sink [a-z]*: a write took ' >&2
 }
 
 # unload MODULE

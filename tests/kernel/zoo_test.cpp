@@ -178,7 +178,7 @@ std::vector<Leak> leaks() {
 
 // Buckets of the wheel, at these distances, are 16 s wide (HZ=250), and a timer in freed memory is
 // a danger to every other in its bucket. Those that are armed by the exit have buckets of their own,
-// however long (but 80 s) before they were armed by the init.
+// if a guest takes no more than 80 s from their first arm, by the init, to that.
 constexpr int first_delay_ms = 600'000;
 constexpr int delay_step_ms = 17'000;
 constexpr int first_delay_at_exit_ms = 150'000;
