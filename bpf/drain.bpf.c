@@ -67,9 +67,8 @@ __weak __noinline int drain_ended(u64 id)
 	now = bpf_ktime_get_ns();
 	if (walk->phase != WALK_DONE && now < walk->until_ns)
 		return 0;
-	whole = walk->phase == WALK_DONE && !(walk->gaps & (SCAN_GAPS | PASSING_GAPS));
-	/* That a look which is not whole found nothing says nothing. */
-	record->drain_left = whole || walk->found ? walk->found : record->pending_count;
+	whole = is_whole(walk);
+	count_drained(walk, record);
 	if (whole && !walk->found)
 		record->drain_ns = now - id;
 	if ((whole && walk->found == walk->hopeless) || now >= walk->until_ns)
@@ -107,7 +106,12 @@ int drain_at_module_free(void *ctx)
 		if (drain_ended(id))
 			break;
 	}
-	complete(record);
+	/*
+	 * What is due and does not fire, this CPU keeps from firing: it has left its softirqs to a
+	 * thread. That runs while free_module() waits for RCU, and the last look tells.
+	 */
+	if (!walk->found || walk->due != walk->found || !sees_memory_free())
+		complete(record);
 	return 0;
 }
 

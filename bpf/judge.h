@@ -22,6 +22,7 @@ static __always_inline void begin_look(struct walk *walk, u32 stage)
 {
 	walk->found = 0;
 	walk->hopeless = 0;
+	walk->due = 0;
 	walk->next_ns = 0;
 	walk->repeats += walk->stage == STAGE_AGAIN;
 	walk->stage = stage;
@@ -77,6 +78,18 @@ static __always_inline bool to_be_drained(const struct walk *walk,
 	       walk->stage == STAGE_FIRST;
 }
 
+/* What a drain's look, or the part of it that was taken, leaves: it need not be whole. */
+static __always_inline bool is_whole(const struct walk *walk)
+{
+	return walk->phase == WALK_DONE && !(walk->gaps & (SCAN_GAPS | PASSING_GAPS));
+}
+
+static __always_inline void count_drained(const struct walk *walk, struct unload_record *record)
+{
+	/* That a look which is not whole found nothing says nothing. */
+	record->drain_left = is_whole(walk) || walk->found ? walk->found : record->pending_count;
+}
+
 enum progress { GOES_ON, AT_TABLE, AT_END };
 
 /*
@@ -86,6 +99,16 @@ enum progress { GOES_ON, AT_TABLE, AT_END };
 static __always_inline enum progress conclude(struct walk *walk, struct unload_record *record,
 					      const bool iterates)
 {
+	/* What was due as the drain ended has had its chance. */
+	if (walk->purpose == FOR_DRAIN && walk->stage == STAGE_AGAIN) {
+		count_drained(walk, record);
+		if (record->drain_left && looks_again(walk, walk->gaps)) {
+			begin_look(walk, STAGE_AGAIN);
+			return GOES_ON;
+		}
+		complete(record);
+		return AT_END;
+	}
 	if (walk->purpose != FOR_VERDICT)
 		return AT_END;
 	record->gaps = gaps_of_look(walk, record);

@@ -194,6 +194,7 @@ static __always_inline void count_left(struct walk *walk, const struct unload_re
 	if (find->state != PENDING_ARMED)
 		return;
 	due = due_ns(&find->facts, now);
+	walk->due += due <= now;
 	if (due > walk->until_ns || due + OVERDUE_NS < now ||
 	    /* It would be armed again by its callback, or has been since the free began. */
 	    (entry && (entry->armed_context == ARM_CONTEXT_CALLBACK ||

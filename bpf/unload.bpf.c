@@ -362,8 +362,8 @@ static __always_inline struct unload_record *resume_unload(u64 pointer)
 	if (!record || !gives_back(&record->memory, pointer))
 		return NULL;
 	walk = (struct walk *)record->scratch;
-	/* The first look may not have been taken, or have been given up. */
-	if (walk->phase != WALK_DONE) {
+	/* The first look may not have been taken, or have been given up; a drain's is whole. */
+	if (walk->phase != WALK_DONE || walk->purpose == FOR_DRAIN) {
 		begin_look(walk, STAGE_AGAIN);
 	} else {
 		walk->stage = STAGE_LATE;

@@ -66,6 +66,7 @@ struct walk {
 	u64 next_ns;  /* the first of what was found is due; 0: none is before the end */
 	u32 found;
 	u32 hopeless; /* of these: not gone by the end, whatever happens */
+	u32 due;      /* of these: its time has come */
 	u32 stage;
 	u32 phase;
 	u32 index;

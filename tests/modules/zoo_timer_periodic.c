@@ -2,9 +2,15 @@
 #define ZOO_NO_DELAY
 #include "zoo.h"
 
+#include <linux/delay.h>
+
 static unsigned int period_ms = 100;
 module_param(period_ms, uint, 0444);
 MODULE_PARM_DESC(period_ms, "fires every so many milliseconds, from load on (default 100, at least 50)");
+
+static unsigned int spin_ms;
+module_param(spin_ms, uint, 0444);
+MODULE_PARM_DESC(spin_ms, "the callback takes so long (default 0, at most 200)");
 
 static bool stop;
 static DECLARE_COMPLETION(fired);
@@ -18,6 +24,7 @@ static void zoo_timer_periodic_fn(struct timer_list *timer)
 		return;
 	}
 	mod_timer(timer, jiffies + msecs_to_jiffies(period_ms));
+	mdelay(spin_ms);
 	complete(&fired);
 }
 
@@ -33,6 +40,10 @@ static int __init zoo_timer_periodic_init(void)
 		return err;
 	if (period_ms < 50) {
 		pr_err("period_ms=%u is less than 50\n", period_ms);
+		return -EINVAL;
+	}
+	if (spin_ms > 200) {
+		pr_err("spin_ms=%u is more than 200\n", spin_ms);
 		return -EINVAL;
 	}
 	if (zoo_end != ZOO_NEVER)
