@@ -449,8 +449,8 @@ INSTANTIATE_TEST_SUITE_P(Long, Drain, testing::ValuesIn(drain_setups(inner_kerne
 
 class Starved : public testing::TestWithParam<std::string> {};
 
-// A CPU with too many softirqs leaves them to a thread, and the drain keeps that from running: what is due fires
-// while the free waits for RCU.
+// A CPU with too many softirqs leaves them to a thread, and the drain keeps that from running: what is due
+// fires while the free waits for RCU.
 TEST_P(Starved, cpus_drain_too) {
     const auto guest = run_guest({.kernel = GetParam(), .cpus = 1}, drain_rules(2000) + R"sh(
         serve
