@@ -71,10 +71,10 @@ bool Looks::is_asked_for(const ArmedTimer& timer) const {
 }
 
 Result<std::vector<ModuleTimers>> Looks::take() {
+    const auto now_ns = monotonic_ns();
     const auto modules = probe_.modules();
     if (!modules)
         return fail(modules.error());
-    const auto now_ns = monotonic_ns();
     auto timers = probe_.tracked_timers();
     if (!timers)
         return fail(timers.error());
@@ -89,7 +89,7 @@ Result<std::vector<ModuleTimers>> Looks::take() {
     const auto symbols = name_addresses(callbacks);
     if (!symbols)
         return fail(symbols.error());
-    auto inventory = take_inventory(*modules, *timers, *symbols, probe_.clocks());
+    auto inventory = take_inventory(*modules, *timers, *symbols, probe_.clocks(), {now_ns});
     keep_asked(inventory, options_);
     return inventory;
 }
@@ -169,7 +169,7 @@ private:
 };
 
 Result<void> LiveList::listen() {
-    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) {
         if (auto added = loop_.on_signal(signal, [this] { loop_.stop(0); }); !added)
             return added;
     }
@@ -212,7 +212,13 @@ void LiveList::print(std::string_view text) {
 // Ctrl-Z: the shell gets its terminal as it was.
 void LiveList::suspend() {
     print(leave_screen);
-    ::raise(SIGSTOP);
+    // And not SIGSTOP: where nobody could ever continue it, the kernel does not stop it.
+    sigset_t stop{};
+    ::sigemptyset(&stop);
+    ::sigaddset(&stop, SIGTSTP);
+    ::raise(SIGTSTP);
+    ::pthread_sigmask(SIG_UNBLOCK, &stop, nullptr);
+    ::pthread_sigmask(SIG_BLOCK, &stop, nullptr);
     print(enter_screen);
     look();
 }
@@ -228,8 +234,10 @@ ExitCode LiveList::run() {
     if (draws_)
         print(enter_screen);
     const auto ended = loop_.run();
-    if (draws_)
-        print(leave_screen);
+    if (draws_) { // after a hang-up there is no terminal left to write to
+        std::fwrite(leave_screen.data(), 1, leave_screen.size(), stdout);
+        std::fflush(stdout);
+    }
     if (!ended)
         return complain(ended.error(), ExitCode::inconclusive);
     if (trouble_)

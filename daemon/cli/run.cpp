@@ -10,6 +10,7 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/event_loop.h"
 #include "base/priority.h"
 #include "base/service_manager.h"
@@ -354,6 +355,7 @@ void Service::try_to_reload() {
 
 // By the scrapes' threads: however much is armed, the event loop's has no part in counting it.
 Result<KernelFacts> ask_kernel(const Probe& probe) {
+    const Look look{monotonic_ns(), probe.inherited_until_ns()};
     const auto modules = probe.modules();
     if (!modules)
         return fail(modules.error());
@@ -363,7 +365,7 @@ Result<KernelFacts> ask_kernel(const Probe& probe) {
     auto programs = probe.program_runs();
     if (!programs)
         return fail(programs.error());
-    return KernelFacts{modules->size(), count_timers(*modules, *timers), std::move(*programs)};
+    return KernelFacts{modules->size(), count_timers(*modules, *timers, look), std::move(*programs)};
 }
 
 ServiceFacts Service::facts() const {

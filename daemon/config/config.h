@@ -35,7 +35,7 @@ struct Config {
     } sinks;
     struct Metrics {
         bool enabled = true;
-        std::string listen = "127.0.0.1:9958"; // an address, of IPv6 in brackets, and a port
+        std::string listen = "127.0.0.1:9958"; // an IPv4 address and a port
     } metrics;
     ProbeSettings probe; // probe_backend and [limits]
     Policy policy;

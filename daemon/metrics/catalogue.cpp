@@ -37,14 +37,14 @@ constexpr std::array catalogue{
         "disarmd_armed_timers", MetricKind::gauge, "module,kind",
         "Timers of loaded modules that are armed, by module and kind. The 200 modules with the most "
         "timers are named; those of all others together have module=\"\". A timer that two modules own "
-        "counts for both. Timers in per-CPU data that only their memory ties to a module count as orphans."},
+        "counts for both. Timers in per-CPU data that only their memory ties to a module are not counted."},
     Metric{"disarmd_orphaned_timers", MetricKind::gauge, "kind",
            "Timers that are armed and whose module is gone: each may crash this host when it fires."},
     Metric{"disarmd_unloads_total", MetricKind::counter, "verdict",
            "Modules that were freed, failed inits among them, by verdict."},
-    Metric{"disarmd_leaks_total", MetricKind::counter, "cause",
+    Metric{"disarmd_leaks_total", MetricKind::counter, "cause,drained",
            "Modules that were freed and left timers (incidents), by cause; several: its timers have "
-           "different ones."},
+           "different ones. drained=\"true\": a rule held the free until nothing was pending."},
     Metric{"disarmd_leaked_timers_total", MetricKind::counter, "",
            "Timers that were pending when their module was freed."},
     Metric{"disarmd_denied_unloads_total", MetricKind::counter, "", "Unloads that a rule denied."},
@@ -134,7 +134,7 @@ private:
 
 // 0 where there is none: a series that begins with its first event has no increase to be alerted of.
 template <typename Key>
-std::uint64_t count_of(const std::map<Key, std::uint64_t>& counts, const Key& key) {
+std::uint64_t count_of(const std::map<Key, std::uint64_t>& counts, const std::type_identity_t<Key>& key) {
     const auto found = counts.find(key);
     return found == counts.end() ? 0 : found->second;
 }
@@ -181,13 +181,15 @@ void add_unloads(Families& families, const UnloadCounters& unloads) {
     for (const auto verdict : {Verdict::clean, Verdict::leak, Verdict::inconclusive})
         families.add("disarmd_unloads_total", count_of(unloads.verdicts, verdict),
                      {{"verdict", std::string(name_of(verdict))}});
+    std::vector<std::string> causes{several_causes};
     for (const auto cause : {Cause::unknown, Cause::never_deleted, Cause::rearmed_after_delete,
-                             Cause::failed_rollback, Cause::callback_running}) {
-        const std::string word(name_of(cause));
-        families.add("disarmd_leaks_total", count_of(unloads.leaks_by_cause, word), {{"cause", word}});
+                             Cause::failed_rollback, Cause::callback_running})
+        causes.emplace_back(name_of(cause));
+    for (const auto& cause : causes) {
+        for (const bool drained : {false, true})
+            families.add("disarmd_leaks_total", count_of(unloads.leaks, {cause, drained}),
+                         {{"cause", cause}, {"drained", drained ? "true" : "false"}});
     }
-    families.add("disarmd_leaks_total", count_of(unloads.leaks_by_cause, std::string(several_causes)),
-                 {{"cause", several_causes}});
     families.add("disarmd_leaked_timers_total", unloads.timers_left);
     families.add("disarmd_denied_unloads_total", unloads.denied);
     families.add("disarmd_bypassed_denials_total", unloads.bypassed);

@@ -25,7 +25,8 @@ void UnloadCounters::count(const Unload& unload) {
     const auto first = unload.pending.empty() ? Cause::unknown : unload.pending.front().cause;
     const bool alike =
         std::ranges::all_of(unload.pending, [&](const PendingTimer& timer) { return timer.cause == first; });
-    ++leaks_by_cause[alike ? std::string(name_of(first)) : several_causes];
+    const bool drained_it = unload.policy.drain && unload.policy.drain_left == 0;
+    ++leaks[{alike ? std::string(name_of(first)) : several_causes, drained_it}];
 }
 
 } // namespace disarmd

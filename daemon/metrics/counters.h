@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <compare>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -17,8 +18,12 @@ public:
 
     // Of modules that were freed, those whose init had failed among them.
     std::map<Verdict, std::uint64_t> verdicts;
-    // Of leaks, one word for each: by name_of(Cause), or several_causes where its timers differ.
-    std::map<std::string, std::uint64_t> leaks_by_cause;
+    struct LeakKind {
+        std::string cause; // name_of(Cause), or several_causes where its timers differ
+        bool drained;      // the free was held until nothing was pending
+        auto operator<=>(const LeakKind&) const = default;
+    };
+    std::map<LeakKind, std::uint64_t> leaks;
     std::uint64_t timers_left = 0; // all of them
     std::uint64_t denied = 0;
     std::uint64_t drains = 0;

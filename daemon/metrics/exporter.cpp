@@ -13,10 +13,10 @@ namespace disarmd {
 
 namespace {
 
-// Of civetweb, the server in prometheus-cpp. Who asks and then does not read is let go soon, and can't keep
-// others from asking for longer.
+// Of civetweb, the server in prometheus-cpp. Who connects and says nothing, or does not read, is let go after
+// a second: it takes many of them to keep others from asking.
 std::vector<std::string> server_options(const std::string& listen) {
-    return {"listening_ports", listen, "num_threads", "2", "request_timeout_ms", "5000"};
+    return {"listening_ports", listen, "num_threads", "8", "request_timeout_ms", "1000"};
 }
 
 } // namespace

@@ -925,6 +925,10 @@ std::chrono::nanoseconds Probe::tick() const {
     return std::chrono::nanoseconds(state_->skeleton->bss->tick_ns);
 }
 
+std::uint64_t Probe::inherited_until_ns() const {
+    return state_->skeleton->rodata->inherited_until_ns;
+}
+
 KernelClocks Probe::clocks() const {
     const auto& survey = *state_->skeleton->bss;
     const auto now = monotonic_ns();

@@ -107,6 +107,8 @@ public:
     [[nodiscard]] std::chrono::nanoseconds tick() const;
     // The kernel's clocks now, as counted on from the last survey.
     [[nodiscard]] KernelClocks clocks() const;
+    // What an earlier process knew counts until then, on CLOCK_MONOTONIC; 0: nothing was taken over.
+    [[nodiscard]] std::uint64_t inherited_until_ns() const;
 
 private:
     struct State;

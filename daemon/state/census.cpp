@@ -41,7 +41,8 @@ private:
 
 } // namespace
 
-TimerCensus count_timers(const std::vector<LoadedModule>& modules, const std::vector<ArmedTimer>& timers) {
+TimerCensus count_timers(const std::vector<LoadedModule>& modules, const std::vector<ArmedTimer>& timers,
+                         const Look& look) {
     const Places places(modules);
     TimerCensus census;
     for (const auto& timer : timers) {
@@ -49,12 +50,12 @@ TimerCensus count_timers(const std::vector<LoadedModule>& modules, const std::ve
         bool owned = false;
         for (const auto* const module :
              std::set{places.find(timer.state.callback), places.find(timer.timer)}) {
-            if (module == nullptr || owners_from(module->instance, timer).empty())
+            if (module == nullptr || owners_from(module->instance, timer, look).empty())
                 continue;
             owned = true;
             ++census.modules[text_of(module->instance.name)][kind];
         }
-        if (!owned || timer.state.orphaned != 0)
+        if (is_orphan(timer, owned, look))
             ++census.orphans[kind];
     }
     return census;

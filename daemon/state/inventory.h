@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
@@ -44,9 +45,20 @@ struct ModuleTimers {
     std::vector<InventoryTimer> timers; // soonest first
 };
 
+// When modules and timers were read; times are CLOCK_MONOTONIC.
+struct Look {
+    // Before the modules were: what was armed since may be of one that is not among them.
+    std::uint64_t began_ns = std::numeric_limits<std::uint64_t>::max();
+    // What an earlier process knew counts until then, as in abi.h; 0: nothing was taken over.
+    std::uint64_t inherited_until_ns = 0;
+};
+
 // What the module owns of the timer: an owner that is gone owns nothing any more, nor does a module own
 // what was armed before it was loaded at the same address. Pure.
-std::vector<Owner> owners_from(const abi::module_instance& module, const ArmedTimer& timer);
+std::vector<Owner> owners_from(const abi::module_instance& module, const ArmedTimer& timer, const Look& look);
+
+// Whether a timer's module is gone, or one of them; owned: whether any of those that were read owns it. Pure.
+bool is_orphan(const ArmedTimer& timer, bool owned, const Look& look);
 
 // Sorts timers by the module that owns them; by name, orphans last, modules
 // without any left out. One that is not armed is no orphan. A timer whose callback and object belong to
@@ -55,6 +67,6 @@ std::vector<Owner> owners_from(const abi::module_instance& module, const ArmedTi
 std::vector<ModuleTimers> take_inventory(const std::vector<LoadedModule>& modules,
                                          const std::vector<ArmedTimer>& timers,
                                          const std::map<std::uint64_t, std::string>& symbols,
-                                         const KernelClocks& clocks);
+                                         const KernelClocks& clocks, const Look& look = {});
 
 } // namespace disarmd

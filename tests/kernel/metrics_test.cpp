@@ -90,6 +90,16 @@ END
         await has 'disarmd_unloads_total%7Bverdict%3D%22clean%22%7D%3D%3D1'
         wget -qO /tmp/metrics http://127.0.0.1:9958/metrics
         report promtool promtool check metrics </tmp/metrics
+        # What is taken over is as much a module's as before.
+        kill -TERM $service
+        wait $service
+        serve
+        wget -qO /tmp/metrics http://127.0.0.1:9958/metrics
+        report taken_over grep -q '^disarmd_armed_timers{module="zoo_timer_alloc",kind="timer"} 3$' /tmp/metrics
+        report no_orphans sh -c '! grep "^disarmd_orphaned_timers.* [1-9]" /tmp/metrics'
+        insmod /modules/zoo_hrtimer_alloc.ko delay_ms=600000 end=delete
+        unload zoo_hrtimer_alloc
+        await has 'disarmd_unloads_total%7Bverdict%3D%22clean%22%7D%3D%3D1'
         tell before "$all"
         tell calm alerts
         rmmod zoo_timer_alloc
@@ -103,6 +113,8 @@ END
         tell alarm alerts
     )sh");
     EXPECT_EQ(find(guest, "promtool")["exit"], 0) << find(guest, "promtool") << guest.console;
+    EXPECT_EQ(find(guest, "taken_over")["exit"], 0) << guest.console;
+    EXPECT_EQ(find(guest, "no_orphans")["exit"], 0) << guest.console;
     const Json& before = find(guest, "before")["answer"];
     EXPECT_EQ(value_of(before, "disarmd_scrape_fresh"), 1);
     EXPECT_EQ(value_of(before, "disarmd_coverage_complete"), 1);
@@ -118,7 +130,7 @@ END
 
     const Json& after = find(guest, "after")["answer"];
     EXPECT_EQ(value_of(after, "disarmd_unloads_total", {{"verdict", "leak"}}), 1);
-    EXPECT_EQ(value_of(after, "disarmd_leaks_total", {{"cause", "never-deleted"}}), 1);
+    EXPECT_EQ(value_of(after, "disarmd_leaks_total", {{"cause", "never-deleted"}, {"drained", "false"}}), 1);
     EXPECT_EQ(value_of(after, "disarmd_leaked_timers_total"), 3);
     EXPECT_EQ(value_of(after, "disarmd_orphaned_timers", {{"kind", "timer"}}), 3);
     EXPECT_THAT(firing(find(guest, "alarm")["answer"]),

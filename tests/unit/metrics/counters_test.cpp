@@ -23,7 +23,7 @@ UnloadCounters counted(const std::vector<Unload>& unloads) {
 TEST(UnloadCounters, begin_with_nothing) {
     const UnloadCounters counters;
     EXPECT_THAT(counters.verdicts, IsEmpty());
-    EXPECT_THAT(counters.leaks_by_cause, IsEmpty());
+    EXPECT_THAT(counters.leaks, IsEmpty());
     EXPECT_EQ(counters.denied + counters.drains + counters.bypassed + counters.timers_left, 0U);
 }
 
@@ -50,10 +50,16 @@ TEST(UnloadCounters, count_a_leak_once_whatever_it_left) {
     different.pending.back().cause = Cause::failed_rollback;
     auto unlisted = alike;
     unlisted.pending.clear();
-    const auto counters = counted({alike, alike, different, unlisted});
-    EXPECT_THAT(counters.leaks_by_cause,
-                ElementsAre(Pair("never-deleted", 2U), Pair(several_causes, 1U), Pair("unknown", 1U)));
-    EXPECT_EQ(counters.timers_left, 4000U);
+    auto drained = alike;
+    drained.policy.drain = std::chrono::milliseconds(300);
+    auto in_vain = drained;
+    in_vain.policy.drain_left = 1;
+    const auto counters = counted({alike, drained, in_vain, different, unlisted});
+    using Kind = UnloadCounters::LeakKind;
+    EXPECT_THAT(counters.leaks,
+                ElementsAre(Pair(Kind{"never-deleted", false}, 2U), Pair(Kind{"never-deleted", true}, 1U),
+                            Pair(Kind{several_causes, false}, 1U), Pair(Kind{"unknown", false}, 1U)));
+    EXPECT_EQ(counters.timers_left, 5000U);
 }
 
 TEST(UnloadCounters, add_up_drains_clean_ones_too) {

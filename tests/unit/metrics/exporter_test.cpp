@@ -188,7 +188,10 @@ TEST(Exporter, is_not_kept_from_answering_by_who_says_nothing) {
         ASSERT_EQ(
             ::connect(silent.back().get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
     }
+    // Prometheus waits for 10 seconds, if nobody says otherwise.
+    const auto asked = std::chrono::steady_clock::now();
     EXPECT_THAT(scrape(exporter->port()), StartsWith("HTTP/1.1 200"));
+    EXPECT_LT(std::chrono::steady_clock::now() - asked, 9s);
 }
 
 TEST(Exporter, stops_while_somebody_waits) {

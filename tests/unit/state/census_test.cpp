@@ -54,6 +54,35 @@ TEST(CountTimers, counts_one_of_two_modules_for_both_and_one_of_a_module_once) {
     EXPECT_THAT(one.modules, ElementsAre(Pair("m", ElementsAre(Pair(TimerKind::timer, 1U)))));
 }
 
+// A module that an earlier process saw being loaded, and a timer of which that had not stored the last arm.
+TEST(CountTimers, what_was_surveyed_is_of_modules_that_were_taken_over) {
+    auto module = loaded_module("m", m_start, size);
+    module.instance.loaded_ns = 5'000;
+    const auto surveyed = armed_timer(heap_address, m_start);
+    const auto taken_over = count_timers({module}, {surveyed}, {9'000, 6'000});
+    EXPECT_THAT(taken_over.modules, ElementsAre(Pair("m", ElementsAre(Pair(TimerKind::timer, 1U)))));
+    EXPECT_THAT(taken_over.orphans, IsEmpty());
+    const auto older = count_timers({module}, {surveyed}, {9'000, 4'000});
+    EXPECT_THAT(older.modules, IsEmpty());
+    EXPECT_THAT(older.orphans, ElementsAre(Pair(TimerKind::timer, 1U)));
+}
+
+TEST(CountTimers, leaves_out_what_a_module_armed_that_was_loaded_meanwhile) {
+    auto timer = armed_timer(heap_address, n_start + size);
+    timer.state.armed_ns = 5'000;
+    EXPECT_THAT(count_timers(m_and_n(), {timer}, {5'000}).orphans, IsEmpty());
+    EXPECT_THAT(count_timers(m_and_n(), {timer}, {5'001}).orphans, ElementsAre(Pair(TimerKind::timer, 1U)));
+}
+
+TEST(CountTimers, leaves_out_what_only_a_question_found) {
+    constexpr std::uint64_t in_core = 0xffffffff81000000;
+    auto timer = armed_timer(heap_address, in_core);
+    timer.state.reported = 5'000;
+    EXPECT_THAT(count_timers(m_and_n(), {timer}).orphans, IsEmpty());
+    timer.state.orphaned = abi::OWNED_BY_OBJECT; // and then its module went
+    EXPECT_THAT(count_timers(m_and_n(), {timer}).orphans, ElementsAre(Pair(TimerKind::timer, 1U)));
+}
+
 TEST(CountTimers, what_no_module_owns_is_an_orphan) {
     auto half = armed_timer(n_start + 8, m_start);
     half.state.orphaned = abi::OWNED_BY_CALLBACK;
