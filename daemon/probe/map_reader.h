@@ -17,8 +17,8 @@
 namespace disarmd {
 
 // Calls visit(key, value) for every element of a map, and for none twice. Elements that come or go meanwhile
-// may be visited or not. In batches: one by one, 100,000 timers take some 20 times as long, and the walk
-// begins anew where the element that it stands at goes.
+// may be visited or not. In batches: one by one, each takes two system calls, and the walk begins anew where
+// the element that it stands at goes.
 template <typename Key, typename Value, typename Visit>
 Result<void> for_each_element(int map, std::string_view name, Visit&& visit) {
     constexpr std::size_t bytes_at_once = 256 * 1024;
