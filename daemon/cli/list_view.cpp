@@ -74,6 +74,7 @@ std::vector<Group> group(const std::vector<ListedTimer>& timers) {
             entry.arms_per_s = entry.arms_per_s.value_or(0) + *timer.arms_per_s;
     }
     std::vector<Group> list;
+    list.reserve(groups.size());
     for (auto& [key, entry] : groups)
         list.push_back(std::move(entry));
     return list;

@@ -27,7 +27,7 @@ std::span<const Metric> metric_catalogue();
 
 // Modules with series of their own: those with the most timers. Those of all others are summed up.
 inline constexpr std::size_t modules_shown_max = 200;
-inline constexpr std::string_view other_modules = ""; // no module's name
+inline constexpr std::string_view other_modules; // empty: no module's name
 
 // Every metric of the catalogue that the snapshot knows something of, in its order. Names of modules are
 // printable(). Pure.

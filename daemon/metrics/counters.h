@@ -2,10 +2,10 @@
 #pragma once
 
 #include <chrono>
-#include <compare>
 #include <cstdint>
 #include <map>
 #include <string>
+#include <utility>
 
 #include "verdict/unload.h"
 
@@ -18,11 +18,9 @@ public:
 
     // Of modules that were freed, those whose init had failed among them.
     std::map<Verdict, std::uint64_t> verdicts;
-    struct LeakKind {
-        std::string cause; // name_of(Cause), or several_causes where its timers differ
-        bool drained;      // the free was held until nothing was pending
-        auto operator<=>(const LeakKind&) const = default;
-    };
+    // The cause, by name_of(Cause), or several_causes where its timers differ; and whether the free was held
+    // until nothing was pending.
+    using LeakKind = std::pair<std::string, bool>;
     std::map<LeakKind, std::uint64_t> leaks;
     std::uint64_t timers_left = 0; // all of them
     std::uint64_t denied = 0;

@@ -21,7 +21,7 @@ namespace disarmd {
 // the element that it stands at goes.
 template <typename Key, typename Value, typename Visit>
 Result<void> for_each_element(int map, std::string_view name, Visit&& visit) {
-    constexpr std::size_t bytes_at_once = 256 * 1024;
+    constexpr std::size_t bytes_at_once = 262'144;
     std::vector<Key> keys(std::max<std::size_t>(bytes_at_once / sizeof(Value), 8));
     std::vector<Value> values(keys.size());
     // What the kernel keeps there is a bucket of a hash, and otherwise a key.

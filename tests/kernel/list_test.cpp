@@ -148,13 +148,19 @@ TEST_P(List, live_ends_when_it_is_interrupted_and_leaves_the_terminal_as_it_was)
         printf '{"name":"objects","exit":%d}\n' $? >/dev/results
         as_lines objects </tmp/objects
 
-        for signal in INT TERM; do
+        for signal in INT QUIT HUP; do
             # Who is interrupted says so by the shell within, and that shell is not.
             TERM=xterm COLUMNS=70 script -qfec 'disarmd list --watch 0.2 & echo $! >/tmp/pid; wait $!; echo "ended $?"' \
                 /tmp/screen </dev/null >/dev/null 2>&1 &
             outer=$!
             shown() { [ "$(tr '\033' '\n' </tmp/screen 2>/dev/null | grep -c '^\[H')" -ge 3 ]; }
             await shown
+            # Ctrl-Z where no shell could continue it: it gives the terminal back, takes it again, and goes on.
+            entered_again() { [ "$(tr '\033' '\n' </tmp/screen | grep -c '^\[?1049h')" -ge 2 ]; }
+            if [ $signal = INT ]; then
+                kill -TSTP "$(cat /tmp/pid)"
+                report goes_on await entered_again
+            fi
             kill -$signal "$(cat /tmp/pid)"
             wait $outer
             tr '\033' '\n' </tmp/screen | tr -d '\r' | sed '/^Script /d; /^$/d' >/tmp/sequences
@@ -166,9 +172,9 @@ TEST_P(List, live_ends_when_it_is_interrupted_and_leaves_the_terminal_as_it_was)
         done
     )sh");
     EXPECT_EQ(guest.status, 0) << guest.console;
-    for (const auto* const name :
-         {"tables", "plain", "head", "rates", "objects", "entered_INT", "restored_INT", "narrow_INT",
-          "entered_TERM", "restored_TERM", "narrow_TERM"})
+    for (const auto* const name : {"tables", "plain", "head", "rates", "objects", "goes_on", "entered_INT",
+                                   "restored_INT", "narrow_INT", "entered_QUIT", "restored_QUIT",
+                                   "narrow_QUIT", "entered_HUP", "restored_HUP", "narrow_HUP"})
         EXPECT_EQ(find(guest, name)["exit"], 0) << name << "\n" << guest.console;
     const auto objects = lines_of(guest, "objects");
     ASSERT_GE(count_of(objects, "zoo_timer_static"), 3U);
