@@ -385,10 +385,22 @@ int on_module_free(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
-SEC("raw_tp/module_free")
-int look_at_module_free(void *ctx)
+/*
+ * Whether the program before was skipped for this task, as another one was preempted in it on this
+ * CPU: it is still in there, and not in the next one.
+ */
+static __always_inline bool begin_was_skipped(void)
 {
-	return loop(record_of_task());
+	u64 task = bpf_get_current_pid_tgid();
+	struct module_task *doing = bpf_map_lookup_elem(&module_tasks, &task);
+
+	return doing && !doing->freed;
+}
+
+SEC("raw_tp/module_free")
+int look_at_module_free(struct bpf_raw_tracepoint_args *ctx)
+{
+	return loop(begin_was_skipped() ? begin_unload(argument(ctx)) : record_of_task());
 }
 
 SEC("kprobe")
