@@ -388,19 +388,29 @@ std::string log_headline(const Incident& incident) {
 }
 
 std::string log_line(const PendingTimer& timer, const Unload& unload, std::size_t number) {
-    auto line = fmt::format("{}: {} {}/{}: {} {} at {}, {}, {}", label(unload), printable(unload.module),
-                            number, unload.pending_count, name_of(timer.kind), printable(timer.symbol),
-                            address_text(timer.timer), expiry_text(timer),
-                            unload.outcome == Outcome::denied ? "armed" : name_of(timer.cause));
-    if (timer.cause == Cause::rearmed_after_delete)
-        line += fmt::format(" by {}", explain(timer.rearmer));
+    auto line =
+        fmt::format("{}: {} {}/{}: {} {} at {}, callback {}, {}, {}", label(unload), printable(unload.module),
+                    number, unload.pending_count, name_of(timer.kind), printable(timer.symbol),
+                    address_text(timer.timer), address_text(timer.callback), expiry_text(timer),
+                    unload.outcome == Outcome::denied ? "armed" : cause_text(timer));
     if (timer.armed)
-        line += fmt::format(", armed {} before by {} from {} context", duration_text(timer.armed->age),
-                            task_text(timer.armed->comm, timer.armed->pid), name_of(timer.armed->context));
+        line += fmt::format(", armed {} before by {}", duration_text(timer.armed->age),
+                            armed_by_text(*timer.armed));
     return line;
 }
 
 } // namespace
+
+std::string cause_text(const PendingTimer& timer) {
+    auto text = std::string(name_of(timer.cause));
+    if (timer.cause == Cause::rearmed_after_delete)
+        text += fmt::format(" by {}", explain(timer.rearmer));
+    return text;
+}
+
+std::string armed_by_text(const Arm& arm) {
+    return fmt::format("{} from {} context", task_text(arm.comm, arm.pid), name_of(arm.context));
+}
 
 std::string causes_text(const Unload& unload) {
     std::vector<std::string_view> causes;

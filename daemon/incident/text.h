@@ -20,6 +20,11 @@ inline constexpr std::size_t log_line_limit = 900;
 inline constexpr std::size_t log_timers_max = 8;
 std::vector<std::string> to_log(const Incident& incident);
 
+// What logs say of a timer: "rearmed-after-delete by its own callback"; and of an arm: "insmod (pid 12) from
+// task context". Pure.
+std::string cause_text(const PendingTimer& timer);
+std::string armed_by_text(const Arm& arm);
+
 // Why its timers were left, each cause once, by commas. Pure.
 std::string causes_text(const Unload& unload);
 

@@ -284,7 +284,7 @@ TEST_P(Command, service_records_an_incident_everywhere) {
         dmesg | grep -o 'disarmd: .*' >/tmp/kmsg
         what='LEAK: module zoo_dwork_alloc was freed with 1 timer still pending (never-deleted); '
         whom='unloaded by rmmod (pid [0-9]*) in [^;]*; it fires in [^;]*; incident [0-9a-f]*; to mend it: '
-        timer='LEAK: zoo_dwork_alloc 1/1: delayed_work zoo_dwork_alloc_fn \[zoo_dwork_alloc\] at 0x[0-9a-f]*, '
+        timer='LEAK: zoo_dwork_alloc 1/1: delayed_work zoo_dwork_alloc_fn \[zoo_dwork_alloc\] at 0x[0-9a-f]*, callback 0x[0-9a-f]*, '
         when='fires in [^,]*, never-deleted, armed [^,]* before by insmod (pid [0-9]*) from task context'
         report headline_in_kmsg sh -c "sed -n 1p /tmp/kmsg | grep '^disarmd: $what$whom'"
         report timer_in_kmsg sh -c "sed -n 2p /tmp/kmsg | grep '^disarmd: $timer$when\$'"

@@ -385,14 +385,16 @@ TEST(Page, escapes_names_with_colours_too) {
 }
 
 TEST(Log, of_a_leak_is_a_line_to_act_on_and_one_of_each_timer) {
-    EXPECT_THAT(log_of(test::detailed_unload()),
-                ElementsAre("LEAK: module m was freed with 1 timer still pending (rearmed-after-delete); "
-                            "unloaded by rmmod (pid 42) in 1.5 ms; it fires in 1.2 s; incident 0123456789ab; "
-                            "to mend it: stop what arms m_cb [m] again (m_poll+0x2c [m]) before the exit "
-                            "function deletes it",
-                            "LEAK: m 1/1: timer m_cb [m] at 0xffffffffc0a03040, fires in 1.2 s, "
-                            "rearmed-after-delete by another thread, armed 400 us before by kworker/3:1 (pid "
-                            "77) from task context"));
+    EXPECT_THAT(
+        log_of(test::detailed_unload()),
+        ElementsAre(
+            "LEAK: module m was freed with 1 timer still pending (rearmed-after-delete); "
+            "unloaded by rmmod (pid 42) in 1.5 ms; it fires in 1.2 s; incident 0123456789ab; "
+            "to mend it: stop what arms m_cb [m] again (m_poll+0x2c [m]) before the exit "
+            "function deletes it",
+            "LEAK: m 1/1: timer m_cb [m] at 0xffffffffc0a03040, callback 0xffffffffc0a01000, fires in 1.2 s, "
+            "rearmed-after-delete by another thread, armed 400 us before by kworker/3:1 (pid "
+            "77) from task context"));
 }
 
 TEST(Log, of_several_timers_tells_each_cause_once_and_what_happens_first) {
@@ -402,14 +404,14 @@ TEST(Log, of_several_timers_tells_each_cause_once_and_what_happens_first) {
     unload.pending[1].cause = Cause::unknown;
     unload.pending[1].expires_in = 30ms;
     unload.pending[1].armed.reset();
-    EXPECT_THAT(
-        log_of(unload),
-        ElementsAre("LEAK: module m was freed with 3 timers still pending (never-deleted, unknown); "
-                    "unloaded by rmmod (pid 42) in 1.5 ms; the first fires in 30.0 ms; incident "
-                    "0123456789ab",
-                    StartsWith("LEAK: m 1/3: timer m_cb [m] at "),
-                    "LEAK: m 2/3: delayed_work m_cb [m] at 0xffffffffc0a03040, fires in 30.0 ms, unknown",
-                    StartsWith("LEAK: m 3/3: timer m_cb [m] at ")));
+    EXPECT_THAT(log_of(unload),
+                ElementsAre("LEAK: module m was freed with 3 timers still pending (never-deleted, unknown); "
+                            "unloaded by rmmod (pid 42) in 1.5 ms; the first fires in 30.0 ms; incident "
+                            "0123456789ab",
+                            StartsWith("LEAK: m 1/3: timer m_cb [m] at "),
+                            "LEAK: m 2/3: delayed_work m_cb [m] at 0xffffffffc0a03040, callback "
+                            "0xffffffffc0a01000, fires in 30.0 ms, unknown",
+                            StartsWith("LEAK: m 3/3: timer m_cb [m] at ")));
     unload.pending[2].cause = Cause::callback_running;
     EXPECT_THAT(log_of(unload).front(), HasSubstr("; its callback is running; incident"));
     for (auto& timer : unload.pending)
@@ -476,7 +478,8 @@ TEST(Log,
                           "\\xff\\xff"));
     EXPECT_THAT(lines.front(),
                 HasSubstr("\\xff (pid 42) in 1.5 ms; the first fires in 1.2 s; incident 0123456789ab;"));
-    EXPECT_THAT(lines[1], HasSubstr("\\x1b at 0xffffffffc0a03040, fires in 1.2 s, never-deleted, armed 2.0 s "
+    EXPECT_THAT(lines[1], HasSubstr("\\x1b at 0xffffffffc0a03040, callback 0xffffffffc0a01000, fires in 1.2 "
+                                    "s, never-deleted, armed 2.0 s "
                                     "before by \\xff"));
     EXPECT_EQ(lines.back().substr(lines.back().size() - 28), ": and 4294967287 more timers");
 }

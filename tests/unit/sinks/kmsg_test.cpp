@@ -29,7 +29,8 @@ TEST(KmsgSink, writes_a_leak_as_critical_with_a_line_for_each_timer) {
               "<2>disarmd: LEAK: module m was freed with 1 timer still pending (never-deleted); unloaded by "
               "rmmod (pid 42) in 1.5 ms; it fires in 1.2 s; incident 0123456789ab; to mend it: call "
               "timer_shutdown_sync() for m_cb [m] in the exit function\n"
-              "<2>disarmd: LEAK: m 1/1: timer m_cb [m] at 0xffffffffc0a03040, fires in 1.2 s, never-deleted, "
+              "<2>disarmd: LEAK: m 1/1: timer m_cb [m] at 0xffffffffc0a03040, callback 0xffffffffc0a01000, "
+              "fires in 1.2 s, never-deleted, "
               "armed 2.0 s before by insmod (pid 321) from task context\n");
 }
 
