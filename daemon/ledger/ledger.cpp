@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ledger/ledger.h"
 
+#include <charconv>
 #include <filesystem>
 
 #include <SQLiteCpp/SQLiteCpp.h>
@@ -98,6 +99,26 @@ void begin_log_anew(SQLite::Database& database) {
     database.setBusyTimeout(busy_timeout_ms);
     // The first transaction after that has to begin the file, and to wait for that.
     database.exec("UPDATE log SET begun = begun + 1;");
+}
+
+// What add() made of them. Of a file that is damaged, or not of our making, they are as good as unknown.
+std::vector<MemoryRange> ranges_from(const std::string& text) {
+    std::vector<MemoryRange> ranges;
+    const auto document = nlohmann::json::parse(text, nullptr, false);
+    if (!document.is_array())
+        return {};
+    for (const auto& each : document) {
+        if (!each.is_object() || !each.contains("start") || !each["start"].is_string() ||
+            !each.contains("bytes") || !each["bytes"].is_number_unsigned())
+            return {};
+        const auto start = each["start"].get<std::string>();
+        MemoryRange range{0, each["bytes"].get<std::uint64_t>()};
+        const auto* const end = start.data() + start.size();
+        if (!start.starts_with("0x") || std::from_chars(start.data() + 2, end, range.start, 16).ptr != end)
+            return {};
+        ranges.push_back(range);
+    }
+    return ranges;
 }
 
 } // namespace
@@ -296,6 +317,30 @@ Result<std::vector<IncidentSummary>> Ledger::incidents(const std::optional<std::
                 incident.kernel = rows.getColumn(at++).getString();
             }
             return incidents;
+        });
+}
+
+Result<std::vector<StoredFree>> Ledger::frees(const std::optional<std::string>& kernel) {
+    return guarded(
+        fmt::format("reading the ledger {}", state_->path), [&]() -> Result<std::vector<StoredFree>> {
+            SQLite::Statement rows(state_->database,
+                                   "SELECT id, freed_us, module, verdict, causes, ranges, record IS NOT NULL "
+                                   "FROM unloads WHERE ?1 IS NULL OR kernel = ?1 ORDER BY freed_us DESC, id");
+            if (kernel)
+                rows.bind(1, *kernel);
+            std::vector<StoredFree> frees;
+            while (rows.executeStep()) {
+                int at = 0;
+                auto& free = frees.emplace_back();
+                free.id = rows.getColumn(at++).getString();
+                free.at = from_database(rows.getColumn(at++).getInt64());
+                free.module = rows.getColumn(at++).getString();
+                free.verdict = rows.getColumn(at++).getString();
+                free.causes = rows.getColumn(at++).getString();
+                free.ranges = ranges_from(rows.getColumn(at++).getString());
+                free.has_record = rows.getColumn(at++).getInt() != 0;
+            }
+            return frees;
         });
 }
 

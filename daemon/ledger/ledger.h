@@ -35,6 +35,17 @@ struct IncidentSummary {
     std::string kernel;
 };
 
+// A module's end, clean or not, and where the module had been.
+struct StoredFree {
+    std::string id;
+    std::chrono::system_clock::time_point at;
+    std::string module; // the kernel's bytes
+    std::string verdict;
+    std::string causes;              // by commas
+    std::vector<MemoryRange> ranges; // as far as they were known
+    bool has_record = false;         // find() has more of it
+};
+
 // A module by its name and its srcversion, which is empty for one that has none.
 using ModuleBuild = std::pair<std::string, std::string>;
 
@@ -71,6 +82,8 @@ public:
 
     // Those that were not clean, oldest first; of one module, if one is named.
     Result<std::vector<IncidentSummary>> incidents(const std::optional<std::string>& module);
+    // Of that kernel's, by its release, or of all kernels', the last one first.
+    Result<std::vector<StoredFree>> frees(const std::optional<std::string>& kernel);
     // The records (JSON) of all incidents whose id begins so, two at most.
     Result<std::vector<std::string>> find(const std::string& id_prefix);
 

@@ -108,6 +108,45 @@ TEST_F(LedgerTest, shows_a_second_reader_what_was_committed_and_no_more) {
     EXPECT_THAT(reader.incidents({}).value(), SizeIs(2));
 }
 
+TEST_F(LedgerTest, tells_where_each_module_had_been_the_last_one_first) {
+    auto clean = test::detailed_unload();
+    clean.verdict = Verdict::clean;
+    clean.pending.clear();
+    clean.pending_count = 0;
+    clean.identity.ranges = {{0xffffffffc0b00000, 0x3000}};
+    clean.identity.init_section.reset();
+    {
+        auto ledger = writable();
+        ASSERT_TRUE(ledger.add(incident_number(1, test::detailed_unload())));
+        ASSERT_TRUE(ledger.add(incident_number(2, clean)));
+        ASSERT_TRUE(ledger.commit());
+    }
+    auto ledger = readable();
+    const auto frees = ledger.frees({}).value();
+    ASSERT_THAT(frees, SizeIs(2));
+    EXPECT_EQ(frees[0].id, id_of(2));
+    EXPECT_EQ(frees[0].verdict, "clean");
+    EXPECT_FALSE(frees[0].has_record);
+    EXPECT_EQ(frees[0].ranges, clean.identity.ranges);
+    EXPECT_EQ(frees[1].id, id_of(1));
+    EXPECT_EQ(frees[1].module, test::detailed_unload().module);
+    EXPECT_TRUE(frees[1].has_record);
+    EXPECT_FALSE(frees[1].causes.empty());
+    auto ranges = test::detailed_unload().identity.ranges;
+    if (const auto& init = test::detailed_unload().identity.init_section)
+        ranges.push_back(*init);
+    EXPECT_EQ(frees[1].ranges, ranges);
+    EXPECT_THAT(ledger.frees(test::host().kernel).value(), SizeIs(2));
+    EXPECT_THAT(ledger.frees("another").value(), IsEmpty());
+    // What is damaged is not known.
+    for (const auto* const ranges_text :
+         {"", "[", "{}", "[1]", R"([{"start":1,"bytes":1}])", R"([{"start":"0x1","bytes":-1}])",
+          R"([{"start":"0xzz","bytes":1}])", R"([{"start":"12","bytes":1}])"}) {
+        execute(path, fmt::format("UPDATE unloads SET ranges = '{}'", ranges_text));
+        EXPECT_THAT(ledger.frees({}).value().at(0).ranges, IsEmpty()) << ranges_text;
+    }
+}
+
 TEST_F(LedgerTest, lists_what_a_list_shows_of_an_incident) {
     auto unload = test::detailed_unload();
     unload.outcome = Outcome::init_failed;
