@@ -81,7 +81,7 @@ static inline void hrtimer_setup(struct hrtimer *timer, enum hrtimer_restart (*f
  */
 static inline int zoo_choose(const char *what, const char *value, const char *const *names, int count)
 {
-	char all[64];
+	char all[192];
 	int i, found, length = 0;
 
 	found = match_string(names, count, value);
