@@ -29,6 +29,9 @@ struct Dispatch {
     disarmd::ExitCode operator()(const disarmd::PreflightOptions& options) const {
         return disarmd::preflight(options);
     }
+    disarmd::ExitCode operator()(const disarmd::AutopsyOptions& options) const {
+        return disarmd::autopsy(options);
+    }
     disarmd::ExitCode operator()(const disarmd::IncidentsOptions& options) const {
         return disarmd::incidents(options);
     }

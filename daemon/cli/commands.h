@@ -23,6 +23,7 @@ ExitCode run(const RunOptions& options);
 ExitCode watch_unload(const WatchUnloadOptions& options);
 ExitCode list(const ListOptions& options);
 ExitCode preflight(const PreflightOptions& options);
+ExitCode autopsy(const AutopsyOptions& options);
 ExitCode incidents(const IncidentsOptions& options);
 ExitCode doctor(const DoctorOptions& options);
 ExitCode check_config(const CheckConfigOptions& options);

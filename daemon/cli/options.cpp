@@ -36,6 +36,11 @@ Examples:
   disarmd preflight my_driver.ko
   disarmd incidents)";
 
+constexpr const char* autopsy_footer = R"(
+Verdicts: this-pattern (exit 1); related, other code of a freed module ran, and not-this-pattern
+(exit 0); cant-tell (exit 3). Of several files the exit code is the gravest: 2, 1, 3, 0.
+)";
+
 constexpr const char* preflight_footer = R"(
 Findings are certain, likely, race or possible. Exit codes: 1 if any is certain or likely; 0 if
 there are weaker ones alone, or none; 2 if a file can't be read or is no x86-64 module. Of several
@@ -277,6 +282,24 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
                                 "print a JSON object for each, on a line, instead of text");
     preflight_command->footer(preflight_footer);
 
+    AutopsyOptions autopsy;
+    auto* const autopsy_command =
+        app.add_subcommand("autopsy", "is this crash that of a timer whose module was freed? which module?");
+    autopsy_command
+        ->add_option("file", autopsy.files,
+                     "what there is of a crash: a console's log, vmcore-dmesg, pstore, journalctl -k, "
+                     "crash's bt; - is standard input [-]")
+        ->type_name("FILE");
+    autopsy_command
+        ->add_option(
+            "--ledger", autopsy.ledger,
+            "what the service recorded on the host that crashed, brought from there; without it this "
+            "host's is searched for the very timer, if it can be read")
+        ->type_name("FILE");
+    autopsy_command->add_flag("--json", autopsy.json,
+                              "print a JSON object for each, on a line, instead of text");
+    autopsy_command->footer(autopsy_footer);
+
     IncidentsOptions incidents;
     std::string incidents_module;
     auto* const incidents_command =
@@ -392,6 +415,10 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
         options.command = std::move(list);
     } else if (preflight_command->parsed()) {
         options.command = std::move(preflight);
+    } else if (autopsy_command->parsed()) {
+        if (autopsy.files.empty())
+            autopsy.files.emplace_back("-");
+        options.command = std::move(autopsy);
     } else if (incidents_command->parsed()) {
         if (!incidents_module_option->empty()) {
             auto name = parse_module_name(incidents_module);

@@ -58,6 +58,12 @@ struct PreflightOptions {
     bool json = false;
 };
 
+struct AutopsyOptions {
+    std::vector<std::string> files;    // "-": standard input; at least one
+    std::optional<std::string> ledger; // of the host that crashed
+    bool json = false;
+};
+
 struct DoctorOptions {
     bool json = false;
     Backend backend = Backend::automatic;
@@ -80,8 +86,9 @@ struct PrintOptions {
 
 struct Options {
     bool verbose = false;
-    std::variant<RunOptions, WatchUnloadOptions, ListOptions, PreflightOptions, IncidentsOptions,
-                 DoctorOptions, CheckConfigOptions, AllowOnceOptions, ReleaseOptions, PrintOptions>
+    std::variant<RunOptions, WatchUnloadOptions, ListOptions, PreflightOptions, AutopsyOptions,
+                 IncidentsOptions, DoctorOptions, CheckConfigOptions, AllowOnceOptions, ReleaseOptions,
+                 PrintOptions>
         command;
 };
 

@@ -24,7 +24,7 @@ _disarmd_all_modules() {
 }
 
 _disarmd() {
-    local commands='run list preflight incidents doctor check-config allow-once release'
+    local commands='run list preflight autopsy incidents doctor check-config allow-once release'
     local command='' i
     COMPREPLY=()
 
@@ -44,7 +44,7 @@ _disarmd() {
         --watch-unload | --timeout | --config | --ledger | --module | --module-file | --probe-backend | --kind | --sort)
             ((++i)) # its value
             ;;
-        run | list | preflight | incidents | doctor | check-config | allow-once | release)
+        run | list | preflight | autopsy | incidents | doctor | check-config | allow-once | release)
             command=${COMP_WORDS[i]}
             break
             ;;
@@ -98,6 +98,7 @@ _disarmd() {
             options+=' --probe-backend'
             ;;
         preflight) options+=' --json' ;;
+        autopsy) options+=' --json --ledger' ;;
         incidents) options+=' --module --ledger --config --json --module-file' ;;
         doctor) options+=' --json --probe-backend' ;;
         esac
@@ -112,6 +113,7 @@ _disarmd() {
         mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(
             compgen -W "$(_disarmd_all_modules)" -- "${COMP_WORDS[COMP_CWORD]}")
         ;;
+    autopsy) _disarmd_files '*' ;;
     check-config) _disarmd_files '*.toml' ;;
     allow-once) _disarmd_reply -W "$(_disarmd_loaded_modules)" ;;
     esac

@@ -28,7 +28,7 @@ function __disarmd_command
                 return
             case --watch-unload --timeout --config --ledger --module --module-file --probe-backend --kind --sort
                 set skip yes
-            case run list preflight incidents doctor check-config allow-once release
+            case run list preflight autopsy incidents doctor check-config allow-once release
                 echo $word
                 return
         end
@@ -53,6 +53,7 @@ complete -c disarmd -n 'not __disarmd_is other' -s h -l help -d 'Print help and 
 complete -c disarmd -n '__disarmd_is none' -a run -d 'The service, in the foreground'
 complete -c disarmd -n '__disarmd_is none' -a list -d 'What is armed now, by module'
 complete -c disarmd -n '__disarmd_is none' -a preflight -d 'What a module\'s code says'
+complete -c disarmd -n '__disarmd_is none' -a autopsy -d 'Whether a crash was that of such a timer'
 complete -c disarmd -n '__disarmd_is none' -a incidents -d 'What the service has recorded'
 complete -c disarmd -n '__disarmd_is none' -a doctor -d 'What this kernel lets disarmd see'
 complete -c disarmd -n '__disarmd_is none' -a check-config -d 'Whether a configuration is right'
@@ -64,7 +65,7 @@ complete -c disarmd -n '__disarmd_is none' -s v -l verbose -d 'Say more on stder
 complete -c disarmd -n '__disarmd_is none' -l watch-unload -xa '(__disarmd_loaded_modules)' -d 'Watch one unload'
 complete -c disarmd -n '__disarmd_is none' -l timeout -x -d 'Give up after so many seconds'
 complete -c disarmd -n '__disarmd_is none' -l ktap -d 'Print KTAP instead of text'
-complete -c disarmd -n '__disarmd_is none list preflight incidents doctor' -l json -d 'Print JSON instead of text'
+complete -c disarmd -n '__disarmd_is none list preflight autopsy incidents doctor' -l json -d 'Print JSON instead of text'
 complete -c disarmd -n '__disarmd_is none incidents' -l module-file -xa '(__fish_complete_suffix .ko)' -d 'The module with its debug information'
 complete -c disarmd -n '__disarmd_is none run incidents' -l config -xa '(__fish_complete_suffix .toml)' -d 'Configuration file'
 complete -c disarmd -n '__disarmd_is none run' -l require-enforcement -d 'Fail where rules have no effect'
@@ -79,6 +80,7 @@ complete -c disarmd -n '__disarmd_is list' -l rate -d 'Watch how often timers ar
 complete -c disarmd -n '__disarmd_is list' -l watch -d 'Look again and again'
 complete -c disarmd -n '__disarmd_is list' -l ndjson -d 'Print a JSON object for each timer, on a line'
 complete -c disarmd -n '__disarmd_is preflight' -a '(__fish_complete_suffix .ko) (__disarmd_all_modules)'
-complete -c disarmd -n '__disarmd_is incidents' -l ledger -rF -d 'Read this file'
+complete -c disarmd -n '__disarmd_is autopsy' -F
+complete -c disarmd -n '__disarmd_is incidents autopsy' -l ledger -rF -d 'Read this file'
 complete -c disarmd -n '__disarmd_is check-config' -a '(__fish_complete_suffix .toml)'
 complete -c disarmd -n '__disarmd_is allow-once' -a '(__disarmd_loaded_modules)'

@@ -4,6 +4,8 @@
 // the crash, that it stays bounded, and that whatever goes wrong with one place leaves the others alone.
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
+#include <fstream>
 #include <iostream>
 #include <map>
 #include <memory>
@@ -12,6 +14,7 @@
 #include <fmt/ranges.h>
 #include <gelf.h>
 #include <glob.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "disk.h"
@@ -282,7 +285,17 @@ TEST_P(Incident, outlives_the_crash_that_it_foretold) {
     EXPECT_LT(headline, timer);
     EXPECT_LT(timer, panic);
 
-    const auto after = run_guest({GetParam(), 2, 240, arguments}, std::string(with_disk) + R"sh(
+    // What an operator has then: the ledger, and the console's text, of which the lines of disarmd may be
+    // lost.
+    const auto console = disk.path() + ".console";
+    std::ofstream(console) << crash.console;
+    auto with_console = arguments;
+    with_console.insert(with_console.end(), {"--add", console + ":/add/console"});
+    const auto after = run_guest({GetParam(), 2, 240, with_console}, std::string(with_disk) + R"sh(
+        grep -v disarmd: /add/console >/tmp/crash
+        report by_log disarmd autopsy /add/console --json
+        report by_ledger disarmd autopsy /tmp/crash --json
+        report by_nothing disarmd autopsy /tmp/crash --json --ledger /tmp/no_ledger
         report list disarmd incidents --json
         id=$(sed -E 's/.*"id":"([0-9a-f]+)".*/\1/' /tmp/report.out)
         report record disarmd incidents $id --json
@@ -293,6 +306,7 @@ TEST_P(Incident, outlives_the_crash_that_it_foretold) {
         done
         report narrow awk 'length > 80 { wide = 1 } END { exit wide }' /tmp/page
     )sh");
+    std::filesystem::remove(console);
     EXPECT_EQ(after.status, 0) << after.console;
     const Json& list = find(after, "list");
     ASSERT_EQ(list["exit"], 0) << after.console;
@@ -302,6 +316,21 @@ TEST_P(Incident, outlives_the_crash_that_it_foretold) {
     EXPECT_EQ(list["out"]["incidents"][0]["causes"], "never-deleted");
     // Nothing of it is lost, or differs from what was told at that time.
     EXPECT_EQ(find(after, "record")["out"], crash.results[0]);
+    for (const std::string how : {"by_log", "by_ledger"}) {
+        const Json& autopsy = find(after, how);
+        EXPECT_EQ(autopsy["exit"], 1) << how << after.console;
+        const auto& recorded = autopsy["out"]["recorded"];
+        ASSERT_TRUE(recorded.is_object()) << how << autopsy;
+        EXPECT_EQ(recorded["source"], how == "by_log" ? "log" : "ledger");
+        EXPECT_EQ(recorded["module"], "zoo_timer_static") << how;
+        EXPECT_EQ(recorded["incident"], list["out"]["incidents"][0]["id"]) << how;
+        EXPECT_EQ(recorded["by_address"], true) << how;
+        EXPECT_EQ(recorded["timer"]["symbol"], "zoo_timer_static_fn [zoo_timer_static]") << how;
+        EXPECT_EQ(recorded["timer"]["cause"], "never-deleted") << how;
+        EXPECT_THAT(recorded["timer"]["armed_by"].get<std::string>(), testing::StartsWith("insmod (pid "))
+            << how;
+    }
+    EXPECT_EQ(find(after, "by_nothing")["exit"], 2);
     expect_done(after, {"page: LEAK: module zoo_timer_static", "page: never-deleted",
                         "page: zoo_timer_static_init+0x", "page: the unload begins",
                         "page: call timer_[a-z]*_sync()", "narrow"});

@@ -239,6 +239,20 @@ TEST(ParseOptions, preflight_takes_files_and_names_of_modules) {
                 HasSubstr("--config goes with run only"));
 }
 
+TEST(ParseOptions, autopsy_takes_files_or_standard_input_and_a_ledger) {
+    const auto none = parsed<AutopsyOptions>({"autopsy"});
+    EXPECT_THAT(none.files, ElementsAre("-"));
+    EXPECT_EQ(none.ledger, std::nullopt);
+    EXPECT_FALSE(none.json);
+    const auto several = parsed<AutopsyOptions>({"autopsy", "a.log", "--json", "-", "--ledger", "l.db"});
+    EXPECT_THAT(several.files, ElementsAre("a.log", "-"));
+    EXPECT_EQ(several.ledger, "l.db");
+    EXPECT_TRUE(several.json);
+    EXPECT_THAT(error_of({"autopsy", "a.log", "--module", "m"}), HasSubstr("--module"));
+    EXPECT_THAT(error_of({"--config", "f.toml", "autopsy", "a.log"}),
+                HasSubstr("--config goes with run only"));
+}
+
 TEST(ParseOptions, incidents_alone_lists_what_the_service_has_recorded) {
     const auto incidents = parsed<IncidentsOptions>({"incidents"});
     EXPECT_EQ(incidents.id, std::nullopt);
@@ -435,10 +449,10 @@ TEST(ParseOptions, help_tells_the_exit_codes) {
 TEST(ParseOptions, help_names_every_command_and_option) {
     const auto text = parsed<PrintOptions>({"--help"}).text;
     for (const std::string word :
-         {"run",       "list",      "preflight", "incidents",       "check-config", "allow-once", "release",
-          "doctor",    "--ledger",  "--module",  "--watch-unload",  "--timeout",    "--json",     "--config",
-          "--verbose", "--version", "--help",    "--probe-backend", "--orphans",    "--kind",     "--sort",
-          "--next",    "--rate",    "--watch",   "--ndjson"})
+         {"run",      "list",      "preflight", "autopsy",  "incidents",       "check-config", "allow-once",
+          "release",  "doctor",    "--ledger",  "--module", "--watch-unload",  "--timeout",    "--json",
+          "--config", "--verbose", "--version", "--help",   "--probe-backend", "--orphans",    "--kind",
+          "--sort",   "--next",    "--rate",    "--watch",  "--ndjson"})
         EXPECT_THAT(text, HasSubstr(word));
 }
 
