@@ -79,6 +79,7 @@ struct Report {
     ReportKind kind = ReportKind::oops;
     std::size_t first_line = 0;
     std::size_t last_line = 0;
+    std::size_t boot = 0; // of those that the text begins within: a journal can have several
     std::string headline;
     std::optional<double> time; // seconds, as printk stamped it
     std::optional<std::uint64_t> fault_address;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 #include <span>
 
 #include <fmt/format.h>
@@ -216,8 +217,10 @@ std::string how_met(const Scene& scene, const RecordedFree& free) {
 // one before. Where none is, and the very log tells of a leak: the last one before.
 std::optional<ClosedCase> closed_by(const Scene& scene, const std::vector<RecordedFree>& ledger) {
     std::vector<const RecordedFree*> all; // the last one first
-    for (const auto& told : scene.crash.told)
-        all.push_back(&told);
+    for (const auto& told : scene.crash.told) {
+        if (scene.report == nullptr || told.boot == scene.report->boot)
+            all.push_back(&told);
+    }
     std::ranges::reverse(all);
     const auto count_told = all.size();
     for (const auto& free : ledger)
@@ -655,7 +658,7 @@ void add_consequences(const CrashText& crash, const Scene& scene, CrashDiagnosis
         diagnosis.consequences.push_back(
             {panics->line, "a hard lockup, as the watchdog found that CPU stuck: it is not the cause"});
     for (const auto& other : crash.reports) {
-        if (&other != &report && other.first_line > report.first_line)
+        if (&other != &report && other.boot == report.boot && other.first_line > report.first_line)
             diagnosis.consequences.push_back({other.first_line, std::string(what_followed(other.kind))});
     }
 }
@@ -789,6 +792,12 @@ CrashDiagnosis diagnose(const CrashText& crash, const std::vector<RecordedFree>&
     add_evidence(scene, diagnosis);
     add_consequences(crash, scene, diagnosis);
     add_suspects(scene, diagnosis);
+    std::set<std::size_t> boots;
+    for (const auto& report : crash.reports) {
+        if (scene.report != nullptr && report.boot > scene.report->boot && report.kind != ReportKind::warning)
+            boots.insert(report.boot);
+    }
+    diagnosis.later_crashes = boots.size();
     return diagnosis;
 }
 

@@ -61,6 +61,7 @@ struct CrashDiagnosis {
     std::optional<std::uint64_t> address; // that the fault was about
     AddressKind address_kind = AddressKind::unknown;
     std::vector<Evidence> consequences;
+    std::size_t later_crashes = 0; // of later boots, in the same text: they were not looked at
     std::optional<ClosedCase> closed;
     std::vector<Suspect> suspects; // without that: the likeliest first
 };

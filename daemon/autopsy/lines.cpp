@@ -59,8 +59,9 @@ bool skip_quote(std::string_view& text) {
 bool skip_stamp(std::string_view& text, TextLine& line) {
     if (text.empty() || text.front() != '[')
         return false;
+    constexpr std::size_t stamp_max = 40;
     const auto end = text.find(']');
-    if (end == std::string_view::npos || end > 40)
+    if (end > stamp_max) // or there is none
         return false;
     auto inner = text.substr(1, end - 1);
     skip_blanks(inner);

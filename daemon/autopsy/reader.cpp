@@ -137,6 +137,7 @@ constexpr std::array beginnings{
 const std::vector<std::unique_ptr<RE2>>& beginning_patterns() {
     static const auto all = [] {
         std::vector<std::unique_ptr<RE2>> patterns;
+        patterns.reserve(beginnings.size());
         for (const auto& beginning : beginnings)
             patterns.push_back(std::make_unique<RE2>(beginning.pattern));
         return patterns;
@@ -189,13 +190,14 @@ private:
     bool begin(const TextLine& line, Printer& printer);
     Report* add_report(const TextLine& line, ReportKind kind, Printer& printer);
     bool merges(const Report& open, ReportKind kind) const;
+    [[nodiscard]] bool is_after_the_crash() const;
     Report* open_report(const Printer& printer);
     bool continue_line(const TextLine& line, Printer& printer);
     void read_crash_utility(const TextLine& line, Printer& printer);
     bool read_frame(const TextLine& line, Printer& printer, Report& report);
     void read_instruction_pointer(const TextLine& line, Printer& printer, Report& report);
-    void read_registers(const TextLine& line, Report& report);
-    void read_code(const TextLine& line, std::string_view bytes, Report& report);
+    void read_registers(const TextLine& line, Report& report) const;
+    void read_code(const TextLine& line, std::string_view bytes, Report& report) const;
     void read_modules(const TextLine& line, std::string_view names);
     void read_task(const TextLine& line, Report& report);
     static void read_kasan(const TextLine& line, Report& report);
@@ -205,11 +207,19 @@ private:
     bool without_headlines_;
     CrashText crash_;
     std::unordered_map<std::string, Printer> printers_;
+    std::size_t boot_ = 0;
     std::string task_cpu_; // of the crash utility's next backtrace
     std::string task_comm_;
     std::string panic_; // its header's
     std::size_t panic_line_ = 0;
 };
+
+// In a text of several boots: whether the first one that had a fault is over.
+bool Reader::is_after_the_crash() const {
+    const auto fault =
+        std::ranges::find_if(crash_.reports, [](const Report& report) { return is_fault(report.kind); });
+    return fault != crash_.reports.end() && fault->boot != boot_;
+}
 
 Report* Reader::open_report(const Printer& printer) {
     return printer.report ? &crash_.reports[*printer.report] : nullptr;
@@ -254,6 +264,7 @@ Report* Reader::add_report(const TextLine& line, ReportKind kind, Printer& print
     report.kind = kind;
     report.first_line = line.number;
     report.last_line = line.number;
+    report.boot = boot_;
     report.headline = line.text;
     report.time = line.time;
     return &report;
@@ -424,7 +435,7 @@ void Reader::read_instruction_pointer(const TextLine& line, Printer& printer, Re
         crash_.arch = Arch::arm64;
 }
 
-void Reader::read_registers(const TextLine& line, Report& report) {
+void Reader::read_registers(const TextLine& line, Report& report) const {
     static const RE2 each(
         R"(\b([RE][A-Z][A-Z0-9]|R\d{1,2}|CR2|ORIG_RAX|e[a-ds][a-z]|[xr]\d{1,2}|sp|lr|FAR_EL1)\s*:\s*(?:[0-9a-f]{4}:)?(?:0x)?([0-9a-f]{8,16})\b)");
     StringPiece rest(line.text);
@@ -454,7 +465,7 @@ void Reader::read_registers(const TextLine& line, Report& report) {
 }
 
 // "48 89 <48> 89 71 08", or of arm64 words: "f9000020 (f9000020)".
-void Reader::read_code(const TextLine& line, std::string_view bytes, Report& report) {
+void Reader::read_code(const TextLine& line, std::string_view bytes, Report& report) const {
     if (report.exceptions.empty())
         return;
     // Of old kernels it follows the trace, and is of the report's own exception.
@@ -546,14 +557,12 @@ bool Reader::read_frame(const TextLine& line, Printer& printer, Report& report) 
             break;
         marked = true;
         const auto word = view_of(mark);
-        if (word == "IRQ" || word == "SOFTIRQ" || word == "HARDIRQ")
+        if (word == "IRQ" || word == "SOFTIRQ" || word == "HARDIRQ" || word == "EOE" || word == "/NMI")
             printer.stack = Stack::interrupt;
         else if (word == "NMI" || starts(word, "#"))
             printer.stack = Stack::nmi;
         else if (word == "TASK" || word == "EOI" || word == "/IRQ")
             printer.stack = Stack::task;
-        else if (word == "EOE" || word == "/NMI")
-            printer.stack = Stack::interrupt;
         // From 4.9 to 4.12 a line could go on with a stamp of its own.
         static const RE2 stamp(R"(\s*\[\s*\d+\.\d+\])");
         RE2::Consume(&rest, stamp);
@@ -684,7 +693,9 @@ bool Reader::read_header(const TextLine& line) {
     static const RE2 panic(R"x(^PANIC: "?(.*?)"?$)x");
     StringPiece what;
     if (has(line.text, release, &what)) {
-        crash_.release = view_of(what);
+        boot_ += starts(line.text, "Linux") ? 1 : 0;
+        if (!is_after_the_crash())
+            crash_.release = view_of(what);
         return true;
     }
     if (has(line.text, panic, &what)) {
@@ -710,6 +721,7 @@ void Reader::read_told(const TextLine& line) {
             crash_.told.erase(crash_.told.begin());
         auto& told = crash_.told.emplace_back();
         told.line = line.number;
+        told.boot = boot_;
         told.incident = view_of(incident);
         told.module = view_of(module);
         told.leak = true;
@@ -786,6 +798,8 @@ void Reader::read(const TextLine& line, Printer& printer) {
         return;
     }
     if (const auto linked = text.find("odules linked in:"); linked != std::string_view::npos) {
+        if (is_after_the_crash())
+            return;
         crash_.modules = {};
         crash_.modules.line = line.number;
         read_modules(line, text.substr(linked + 17));

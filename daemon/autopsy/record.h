@@ -26,6 +26,7 @@ struct RecordedTimer {
 // The end of a module, as disarmd recorded it: in the very log that tells of the crash, or in a ledger.
 struct RecordedFree {
     std::size_t line = 0; // of the crash's text; 0: it is from a ledger
+    std::size_t boot = 0; // of that text, as a report's
     std::string incident;
     std::string module;
     bool leak = false;    // of it, timers were pending: those, or more

@@ -310,6 +310,10 @@ std::string to_page(const CrashText& crash, const CrashDiagnosis& diagnosis,
     for (const auto& suspect : diagnosis.suspects)
         page += fact(diagnosis.closed ? "besides" : "module",
                      fmt::format("{}: {}", printable(suspect.module), suspect.why));
+    if (diagnosis.later_crashes != 0)
+        page += fact("besides",
+                     fmt::format("{} of a later boot in it, not looked at: cut the text in front of it",
+                                 count_text(diagnosis.later_crashes, "crash")));
     const auto title = [&](std::string_view text) {
         return fmt::format("\n  {}\n", styled(text, fmt::emphasis::bold, colour));
     };
@@ -350,6 +354,7 @@ Json to_json(std::string_view file, const CrashText& crash, const CrashDiagnosis
                             {"why", suspect.why},
                             {"line", suspect.line != 0 ? Json(suspect.line) : Json(nullptr)}});
     json["suspects"] = std::move(suspects);
+    json["later_crashes"] = diagnosis.later_crashes;
     json["evidence"] = evidence_json(diagnosis.evidence, lines);
     json["against"] = evidence_json(diagnosis.against, lines);
     json["consequences"] = evidence_json(diagnosis.consequences, lines);

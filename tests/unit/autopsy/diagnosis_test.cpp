@@ -307,5 +307,21 @@ TEST(Diagnosis, is_closed_by_what_the_log_told_right_before_where_no_address_say
     EXPECT_FALSE(after.diagnosis.closed) << "it came later";
 }
 
+TEST(Diagnosis, of_a_text_of_several_boots_is_of_the_first_crash_and_its_boot) {
+    const std::string boot = "[    0.0] Linux version 6.1.0-56-amd64 (gcc)\n";
+    auto poisoned = with(wheel_crash, "for address: ffffffffc0a03048", "for address: 6b6b6b6b6b6b6b73");
+    poisoned = with(poisoned, "RCX: ffffffffc0a03040", "RCX: 6b6b6b6b6b6b6b6b");
+    const Case of(
+        boot + told() + boot + poisoned + boot +
+        with(with(wheel_crash, "[last unloaded: m(OE)]", "[last unloaded: other]"), "6.1.0-56", "6.1.0-57"));
+    EXPECT_EQ(of.diagnosis.verdict, CrashVerdict::cant_tell) << "what was told was told in a boot before";
+    EXPECT_FALSE(of.diagnosis.closed);
+    EXPECT_EQ(of.diagnosis.primary->first_line, 5U);
+    ASSERT_THAT(of.diagnosis.suspects, SizeIs(1));
+    EXPECT_EQ(of.diagnosis.suspects[0].module, "m") << "not the later boot's";
+    EXPECT_EQ(of.diagnosis.later_crashes, 1U);
+    EXPECT_THAT(of.diagnosis.consequences, SizeIs(1));
+}
+
 } // namespace
 } // namespace disarmd
