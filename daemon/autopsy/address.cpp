@@ -29,7 +29,28 @@ bool is_filled_with(std::uint64_t address, std::uint8_t byte) {
     return address >> 16 == 0x0000010101010101U * byte;
 }
 
-AddressKind kind_on_x86_64(std::uint64_t address, std::string_view release) {
+// "4.18.0-305.el8": since 4.12 kernels are built to be loaded anywhere below 0xffffffffc0000000, mostly.
+bool is_before_4_12(std::string_view release) {
+    unsigned major = 0;
+    unsigned minor = 0;
+    const auto* const end = release.data() + release.size();
+    const auto read = std::from_chars(release.data(), end, major);
+    if (read.ec != std::errc() || read.ptr == end || *read.ptr != '.' ||
+        std::from_chars(read.ptr + 1, end, minor).ec != std::errc())
+        return true;
+    return major < 4 || (major == 4 && minor < 12);
+}
+
+// Since 5.4 the linear map is in the lower half, if addresses have 48 bits.
+AddressKind kind_on_arm64(std::uint64_t address) {
+    constexpr unsigned address_bits = 48;
+    const auto top = address >> address_bits;
+    if (top == 0)
+        return AddressKind::user;
+    return top == 0xffff || top >> 8U == 0xff ? AddressKind::unknown : AddressKind::non_canonical;
+}
+
+AddressKind kind_on_x86_64(std::uint64_t address, const CrashText& crash) {
     const auto top = address >> 47;
     if (top == 0)
         return AddressKind::user;
@@ -37,7 +58,13 @@ AddressKind kind_on_x86_64(std::uint64_t address, std::string_view release) {
     constexpr std::uint64_t all_ones_of_5_levels = 0xff00000000000000;
     if (top != 0x1ffff && (address & all_ones_of_5_levels) != all_ones_of_5_levels)
         return AddressKind::non_canonical;
-    const std::uint64_t begin = is_before_2_6_26(release) ? 0xffffffff88000000 : 0xffffffffa0000000;
+    const auto& release = crash.release;
+    constexpr std::uint64_t image_start_fixed = 0xffffffff81000000;
+    const bool relocated =
+        crash.image_start ? *crash.image_start != image_start_fixed : !is_before_4_12(release);
+    const std::uint64_t begin = relocated                   ? 0xffffffffc0000000
+                                : is_before_2_6_26(release) ? 0xffffffff88000000
+                                                            : 0xffffffffa0000000;
     constexpr std::uint64_t end = 0xffffffffff000000;
     return address >= begin && address < end ? AddressKind::module_space : AddressKind::kernel;
 }
@@ -81,9 +108,9 @@ AddressKind kind_of_address(std::uint64_t address, const CrashText& crash) {
         return AddressKind::list_poison;
     if (is_filled_with(address, 0x6b) || is_filled_with(address, 0x5a) || is_filled_with(address, 0xcc))
         return AddressKind::slab_poison;
-    if (crash.arch != Arch::x86_64)
-        return AddressKind::unknown;
-    return kind_on_x86_64(unshadowed(address), crash.release);
+    if (crash.arch == Arch::arm64)
+        return kind_on_arm64(address);
+    return crash.arch == Arch::x86_64 ? kind_on_x86_64(unshadowed(address), crash) : AddressKind::unknown;
 }
 
 } // namespace disarmd

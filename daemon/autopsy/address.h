@@ -23,9 +23,8 @@ enum class AddressKind {
 std::string_view name_of(AddressKind kind);
 
 // Where x86-64 loads modules to: Documentation/arch/x86/x86_64/mm.rst. Before 2.6.26 it begins lower, at
-// 0xffffffff88000000; with CONFIG_RANDOMIZE_BASE at 0xffffffffc0000000, and what is below that is the
-// kernel's image: of which all has a symbol, and is mapped. So an address there that has none, or is not
-// mapped, is a module's.
+// 0xffffffff88000000; with CONFIG_RANDOMIZE_BASE, the default since 4.12, at 0xffffffffc0000000, and what is
+// below that can be the kernel's image. Of arm64 no more is known than what is no kernel address.
 AddressKind kind_of_address(std::uint64_t address, const CrashText& crash);
 
 // Of an address in KASAN's shadow, whose fault tells of the memory that it stands for.

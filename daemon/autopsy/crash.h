@@ -74,12 +74,22 @@ bool is_fault(ReportKind kind);
 
 enum class Access { unknown, read, write, execute };
 
+// Of the modules that are linked in, as a report, or what stands outside of any, has it.
+struct LinkedModules {
+    std::size_t line = 0;
+    std::vector<std::string> names;
+    bool is_cut = false;       // somebody left some out
+    std::string last_unloaded; // empty: not told
+    std::size_t last_unloaded_line = 0;
+};
+
 // One report: an oops, a warning, a panic, a backtrace of the crash utility.
 struct Report {
     ReportKind kind = ReportKind::oops;
     std::size_t first_line = 0;
     std::size_t last_line = 0;
-    std::size_t boot = 0; // of those that the text begins within: a journal can have several
+    std::size_t boot = 0;              // of those that the text begins within: a journal can have several
+    std::optional<double> booted_at_s; // when that boot began, since 1970, by the clock on the board
     std::string headline;
     std::optional<double> time; // seconds, as printk stamped it
     std::optional<std::uint64_t> fault_address;
@@ -92,24 +102,19 @@ struct Report {
     std::string workqueue; // "events"
     std::optional<CodePlace> work;
     std::size_t work_line = 0;
+    std::optional<CodePlace> call_target; // what was called, where the kernel checks that (CFI, IBT)
+    LinkedModules modules;
+    std::string release;
     std::vector<Exception> exceptions; // innermost first
     std::vector<Frame> frames;         // innermost first
     bool by_hand = false;              // sysrq, or a test of it
     bool by_crash = false;             // the crash utility's backtrace
 };
 
-// Of modules that are linked in, at the last time when that was told.
-struct LinkedModules {
-    std::size_t line = 0;
-    std::vector<std::string> names;
-    bool is_cut = false;       // somebody left some out
-    std::string last_unloaded; // empty: not told
-    std::size_t last_unloaded_line = 0;
-};
-
 struct CrashText {
     Arch arch = Arch::unknown;
-    std::string release;
+    std::string release;          // of its first boot
+    bool several_kernels = false; // it has boots of others, too
     std::string taint;
     std::optional<std::uint64_t> image_start; // where the kernel's code was loaded to, by its own word
     std::vector<Report> reports;

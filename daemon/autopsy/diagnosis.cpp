@@ -22,8 +22,14 @@ const Exception* fault_on_stack(const Report& report) {
     const Exception* found = nullptr;
     for (const auto& exception : report.exceptions) {
         const auto above = exception.frames_above;
-        if (!exception.user && above > 0 && above <= report.frames.size() &&
-            is_fault_entry(report.frames[above - 1].place.symbol))
+        if (exception.user || above == 0 || above > report.frames.size() ||
+            !is_fault_entry(report.frames[above - 1].place.symbol))
+            continue;
+        // Most page faults are no harm: one that is has been told of.
+        const auto entered = std::span(report.frames).first(above);
+        const bool cut = report.by_crash && above == 1;
+        if (cut || std::ranges::any_of(
+                       entered, [](const Frame& frame) { return is_fault_report(frame.place.symbol); }))
             found = &exception;
     }
     return found;
@@ -46,6 +52,7 @@ struct Scene {
     const CrashText& crash;
     const Report* report = nullptr;
     const Exception* met = nullptr;
+    LinkedModules modules;
     std::span<const Frame> below; // of the code that faulted, and who called it, innermost first
     CodePlace ip;
     std::size_t ip_line = 0;
@@ -57,6 +64,7 @@ struct Scene {
     bool fetched = false; // what was to be executed could not be read
     Context context = Context::none;
     const Frame* context_frame = nullptr;
+    const Frame* caller_frame = nullptr;   // of what was called: no more than what lies on top of the stack
     bool context_is_sure = false;          // a frame that the unwinder vouches for says so
     const Frame* module_frame = nullptr;   // the innermost one of a module that is linked in
     const Frame* nameless_frame = nullptr; // the innermost one of module space that has no name
@@ -94,8 +102,25 @@ std::span<const Frame> frames_below(const Report& report, const Exception* met) 
     return std::span(report.frames).subspan(begin, end - begin);
 }
 
+// Without what the report itself left on the stack: "? page_fault_oops", "? asm_exc_page_fault".
+std::span<const Frame> without_the_report(std::span<const Frame> frames) {
+    constexpr std::size_t looked_at_max = 16;
+    for (std::size_t i = std::min(frames.size(), looked_at_max); i > 0; --i) {
+        // Its own entry is told as well by one that looked where it would jump to.
+        if ((!frames[i - 1].reliable || i == 1) && is_fault_entry(frames[i - 1].place.symbol))
+            return frames.subspan(i);
+    }
+    return frames;
+}
+
 void find_context(Scene& scene) {
-    // What is in front of the code that was met is of the report itself: "panic", "dump_stack".
+    scene.below = without_the_report(scene.below);
+    // arm64 begins with what was called itself.
+    const auto caller = std::ranges::find_if(scene.below, [&](const Frame& frame) {
+        return !frame.place.symbol.empty() || frame.place.address != scene.ip.address;
+    });
+    if (caller != scene.below.end())
+        scene.caller_frame = &*caller;
     for (const bool sure : {true, false}) {
         std::size_t looked_at = 0;
         for (const auto& frame : scene.below) {
@@ -131,12 +156,21 @@ void find_context(Scene& scene) {
         scene.context = Context::work;
 }
 
+// Whether it is those who call callbacks that called what is not there, and not a function of the kernel's
+// own that is itself a callback.
+bool was_called_back(const Scene& scene) {
+    return scene.caller_frame == nullptr || scene.caller_frame->place.symbol.empty() ||
+           context_of(scene.caller_frame->place.symbol) != Context::none ||
+           is_helper(scene.caller_frame->place.symbol);
+}
+
 // Without the code, what the registers say: where the list of expired timers lies on the stack of the
 // softirq, and one register points to it and another into module space, the first is stored behind the
 // second: list_del()'s next->prev = prev (detach_timer(), kernel/timer.c, to 4.1).
 void infer_instruction(Scene& scene) {
     if (scene.met == nullptr || scene.instruction || !is_timer_core(scene.ip.symbol) ||
-        scene.crash.arch != Arch::x86_64)
+        scene.crash.arch != Arch::x86_64 ||
+        (scene.report->kind != ReportKind::page_fault && !scene.report->by_crash))
         return;
     const auto& registers = scene.met->registers;
     const auto stack = registers.find("rsp");
@@ -196,8 +230,9 @@ std::string how_met(const Scene& scene, const RecordedTimer& timer) {
         return fmt::format("{} is its callback", address_text(timer.callback_address));
     if (scene.address && is_in_timer(*scene.address, timer))
         return fmt::format("{} is in it", address_text(*scene.address));
-    const auto* const pointer = scene.met != nullptr ? register_into(*scene.met, timer) : nullptr;
-    return pointer != nullptr && scene.ip.module.empty() && scene.module_frame == nullptr
+    const bool walks = is_timer_core(scene.ip.symbol) || is_helper(scene.ip.symbol);
+    const auto* const pointer = scene.met != nullptr && walks ? register_into(*scene.met, timer) : nullptr;
+    return pointer != nullptr && scene.module_frame == nullptr
                ? fmt::format("{} points to it", printable(*pointer))
                : "";
 }
@@ -213,19 +248,44 @@ std::string how_met(const Scene& scene, const RecordedFree& free) {
     return "";
 }
 
+// Whether all that it left had fired long before, as far as the stamps of both tell.
+bool has_fired(const RecordedFree& free, const Report& report) {
+    constexpr double late_s = 60; // a CPU that sleeps, or is busy, or a wheel that is coarse so far ahead
+    return !free.timers.empty() && free.time_s && report.time &&
+           std::ranges::all_of(free.timers, [&](const RecordedTimer& timer) {
+               return timer.fires_in_s && *report.time > *free.time_s + *timer.fires_in_s + late_s;
+           });
+}
+
+// A ledger has other boots, too, where other modules had the same addresses. As far as the text tells when
+// its boot began, and when it crashed.
+bool is_of_that_boot(const RecordedFree& free, const Report& report) {
+    constexpr double inexact_s = 60; // clocks are set meanwhile
+    if (!free.freed_at_s || !report.booted_at_s || !report.time)
+        return true;
+    return *free.freed_at_s > *report.booted_at_s - inexact_s &&
+           *free.freed_at_s < *report.booted_at_s + *report.time + inexact_s;
+}
+
 // Of all that was recorded, what an address is of: a timer rather than a module, the last one rather than
 // one before. Where none is, and the very log tells of a leak: the last one before.
 std::optional<ClosedCase> closed_by(const Scene& scene, const std::vector<RecordedFree>& ledger) {
+    if (scene.report == nullptr)
+        return std::nullopt;
     std::vector<const RecordedFree*> all; // the last one first
     for (const auto& told : scene.crash.told) {
-        if (scene.report == nullptr || told.boot == scene.report->boot)
+        if (told.boot == scene.report->boot && told.line <= scene.report->last_line)
             all.push_back(&told);
     }
     std::ranges::reverse(all);
     const auto count_told = all.size();
-    for (const auto& free : ledger)
-        all.push_back(&free);
+    for (const auto& free : ledger) {
+        if (is_of_that_boot(free, *scene.report))
+            all.push_back(&free);
+    }
     for (const auto* const free : all) {
+        if (free->drained)
+            continue;
         for (const auto& timer : free->timers) {
             if (auto how = how_met(scene, timer); !how.empty())
                 return ClosedCase{*free, timer, std::move(how), true};
@@ -236,7 +296,7 @@ std::optional<ClosedCase> closed_by(const Scene& scene, const std::vector<Record
             return ClosedCase{*free, std::nullopt, std::move(how), true};
     }
     for (const auto* const free : std::span(all).first(count_told)) {
-        if (free->drained || scene.report == nullptr || free->line >= scene.report->first_line)
+        if (free->drained || free->line >= scene.report->first_line || has_fired(*free, *scene.report))
             continue;
         auto timer = free->timers.size() == 1 ? std::optional(free->timers.front()) : std::nullopt;
         return ClosedCase{*free, std::move(timer), "it was recorded last before the crash", false};
@@ -281,7 +341,8 @@ bool tells_last_unloaded(std::string_view release) {
 
 Scene scene_of(const CrashText& crash, const Report* report, const std::vector<RecordedFree>& ledger) {
     Scene scene(crash);
-    const auto& modules = crash.modules;
+    scene.modules = report != nullptr && report->modules.line != 0 ? report->modules : crash.modules;
+    const auto& modules = scene.modules;
     scene.knows_modules = modules.line != 0;
     scene.unloaded_before =
         (!modules.last_unloaded.empty() && !says_nothing(modules.last_unloaded)) || !crash.told.empty();
@@ -289,12 +350,20 @@ Scene scene_of(const CrashText& crash, const Report* report, const std::vector<R
         return scene;
     scene.none_was_unloaded = modules.line >= report->first_line && !modules.is_cut &&
                               modules.last_unloaded.empty() && crash.told.empty() &&
-                              tells_last_unloaded(crash.release);
+                              tells_last_unloaded(report->release.empty() ? crash.release : report->release);
     scene.report = report;
     scene.met = fault_on_stack(*report);
     if (scene.met == nullptr && is_fault(report->kind) && !report->by_crash && !report->exceptions.empty() &&
         !report->exceptions.front().user)
         scene.met = &report->exceptions.front();
+    // Where the kernel looked at the target before it jumped there, that is what was met.
+    const auto target = report->call_target && report->call_target->symbol.empty()
+                            ? report->call_target->address
+                            : std::nullopt;
+    if (const auto there = std::ranges::find(report->exceptions, target,
+                                             [](const Exception& exception) { return exception.ip.address; });
+        target && there != report->exceptions.end())
+        scene.met = &*there;
     scene.below = frames_below(*report, scene.met);
     if (scene.met != nullptr) {
         scene.ip = scene.met->ip;
@@ -317,6 +386,11 @@ Scene scene_of(const CrashText& crash, const Report* report, const std::vector<R
         scene.ip.address = scene.address;
     if (scene.fetched && scene.ip.address && is_filled_with_int3(*scene.met))
         --*scene.ip.address;
+    if (scene.met != nullptr && target && scene.in_module_space(target)) {
+        scene.fetched = true;
+        scene.ip = *report->call_target;
+        scene.address.reset();
+    }
     find_context(scene);
     scene.closed = closed_by(scene, ledger);
     return scene;
@@ -351,6 +425,12 @@ Answer nothing_to_read(const Scene& scene) {
     return unknown("There is no report of a crash in it.");
 }
 
+// CONFIG_DEBUG_OBJECTS_FREE (lib/debugobjects.c): memory is freed, and what is in it is in use.
+bool is_odebug(const Report& report) {
+    static const RE2 armed(R"(^ODEBUG: free active .*object type: (?:timer_list|hrtimer))");
+    return RE2::PartialMatch(report.headline, armed);
+}
+
 Answer no_fault(const Scene& scene) {
     if (scene.report == nullptr)
         return {};
@@ -358,16 +438,40 @@ Answer no_fault(const Scene& scene) {
     const bool by_hand = scene.report->by_hand || bare_symbol(scene.ip.symbol) == "sysrq_handle_crash";
     if (scene.met != nullptr && !by_hand)
         return {};
+    if (by_hand && scene.closed && scene.closed->free.panics)
+        return this_pattern(
+            Confidence::high,
+            fmt::format("disarmd crashed the host, as a rule says, when module {} had left a timer behind.",
+                        printable(scene.closed->free.module)));
     if (by_hand)
         return another(Confidence::high, "The host was crashed on purpose, and no fault came before.");
+    if (is_odebug(*scene.report)) {
+        const bool unloads = std::ranges::any_of(scene.report->frames, [](const Frame& frame) {
+            const auto symbol = bare_symbol(frame.place.symbol);
+            return symbol == "free_module" || symbol == "do_free_init" || context_of(symbol) == Context::exit;
+        });
+        const auto& headline = scene.report->headline;
+        const auto hint =
+            printable(headline.substr(std::min(headline.find("object type: "), headline.size())));
+        return unloads
+                   ? this_pattern(Confidence::high,
+                                  fmt::format("The kernel itself found it, as a module's memory was "
+                                              "freed with an armed timer in it ({}).",
+                                              hint))
+                   : another(Confidence::medium,
+                             fmt::format(
+                                 "Memory was freed with an armed timer in it, by code that is there ({}).",
+                                 hint));
+    }
     const auto& work = scene.report->work;
     if (work && work->symbol.empty() && work->address && work->address == scene.address)
         return related(Confidence::medium,
                        fmt::format("A work queue's worker called code of a module that had been "
                                    "freed, at {}: no timer's callback.",
                                    address_text(*work->address)));
-    const bool is_lockup =
-        scene.report->kind == ReportKind::hard_lockup || scene.report->kind == ReportKind::soft_lockup;
+    const bool is_lockup = scene.report->kind == ReportKind::hard_lockup ||
+                           scene.report->kind == ReportKind::soft_lockup ||
+                           (scene.report->kind == ReportKind::stall && !scene.report->exceptions.empty());
     const auto& exceptions = scene.report->exceptions;
     const auto& ip = !exceptions.empty() ? exceptions.front().ip : scene.ip;
     const bool in_timer_core =
@@ -413,7 +517,10 @@ Answer code_is_gone(const Scene& scene) {
         return {};
     const auto ip = *scene.ip.address;
     const auto kind = kind_of_address(ip, scene.crash);
-    const bool of_module = kind == AddressKind::module_space || kind == AddressKind::unknown;
+    // Of arm64 that it is no code is all that is known: a page that is there is no freed module's.
+    const bool of_module = kind == AddressKind::module_space ||
+                           (kind == AddressKind::unknown && !scene.none_was_unloaded &&
+                            scene.report->headline.find("non-executable") == std::string::npos);
     if (scene.module_frame != nullptr) {
         const auto& module = scene.module_frame->place.module;
         return of_module
@@ -424,6 +531,11 @@ Answer code_is_gone(const Scene& scene) {
                                                            printable(module), address_text(ip)));
     }
     const auto confidence = scene.context_is_sure ? Confidence::high : Confidence::medium;
+    if (of_module && is_of_timers(scene.context) && !was_called_back(scene))
+        return related(
+            Confidence::medium,
+            fmt::format("{} called code of a module that had been freed, at {}: it is no timer's callback.",
+                        printable(scene.caller_frame->place.symbol), address_text(ip)));
     if (of_module && is_of_timers(scene.context))
         return this_pattern(
             confidence,
@@ -495,10 +607,16 @@ const CodePlace* timer_code_that_met_it(const Scene& scene) {
 
 Answer queue_leads_to_freed_memory(const Scene& scene) {
     const auto* const code = timer_code_that_met_it(scene);
-    if (code == nullptr)
+    // What is an assertion is about the timer of who called.
+    if (code == nullptr || scene.report->kind == ReportKind::bug)
         return {};
     const auto name = text_of(*code);
-    const bool was_mapped = (scene.report->error_code.value_or(0) & page_was_there) != 0;
+    if (scene.module_frame != nullptr && scene.address_kind == AddressKind::null_page)
+        return another(Confidence::medium,
+                       fmt::format("The module {} was running, and gave {} a NULL pointer.",
+                                   printable(scene.module_frame->place.module), name));
+    const bool was_mapped = (scene.report->error_code.value_or(0) & page_was_there) != 0 ||
+                            scene.report->headline.find("out-of-bounds in") != std::string::npos;
     if (scene.address_kind == AddressKind::module_space && !was_mapped)
         return this_pattern(
             Confidence::high,
@@ -601,20 +719,47 @@ constexpr std::array rules{
 
 /* What goes with the verdict */
 
-// The report that the others came of: the first fault, or what has one on its stack.
-const Report* primary_of(const CrashText& crash) {
-    for (const auto& report : crash.reports) {
-        if (is_fault(report.kind) || fault_on_stack(report) != nullptr)
-            return &report;
-    }
-    // Without one, the gravest.
-    for (const auto kind : {ReportKind::hard_lockup, ReportKind::soft_lockup, ReportKind::panic,
-                            ReportKind::stall, ReportKind::warning}) {
+// What has no fault in it: the gravest.
+const Report* gravest_of(const CrashText& crash) {
+    for (const auto kind : {ReportKind::hard_lockup, ReportKind::soft_lockup, ReportKind::stall,
+                            ReportKind::panic, ReportKind::warning}) {
         const auto found = std::ranges::find(crash.reports, kind, &Report::kind);
         if (found != crash.reports.end())
             return &*found;
     }
     return nullptr;
+}
+
+struct Judged {
+    Scene scene;
+    Finding finding;
+    std::string_view rule;
+};
+
+Judged judge(const CrashText& crash, const Report* report, const std::vector<RecordedFree>& ledger) {
+    auto scene = scene_of(crash, report, ledger);
+    for (const auto& rule : rules) {
+        if (auto answer = rule.ask(scene)) {
+            auto finding = with_record(scene, std::move(*answer));
+            return {std::move(scene), std::move(finding), rule.name};
+        }
+    }
+    return {std::move(scene), unknown(""), ""}; // the last rule has an answer to everything
+}
+
+// The first fault, of which others come; but one that is of this pattern by itself is none of these.
+Judged judge_all(const CrashText& crash, const std::vector<RecordedFree>& ledger) {
+    std::optional<Judged> first;
+    for (const auto& report : crash.reports) {
+        if (!is_fault(report.kind) && fault_on_stack(report) == nullptr && !is_odebug(report))
+            continue;
+        auto judged = judge(crash, &report, ledger);
+        if (judged.finding.verdict == CrashVerdict::this_pattern)
+            return judged;
+        if (!first)
+            first.emplace(std::move(judged));
+    }
+    return first ? std::move(*first) : judge(crash, gravest_of(crash), ledger);
 }
 
 // Of a report that came after the fault.
@@ -658,6 +803,9 @@ void add_consequences(const CrashText& crash, const Scene& scene, CrashDiagnosis
         diagnosis.consequences.push_back(
             {panics->line, "a hard lockup, as the watchdog found that CPU stuck: it is not the cause"});
     for (const auto& other : crash.reports) {
+        if (is_fault(other.kind) && other.boot == report.boot && other.last_line < report.first_line)
+            diagnosis.evidence.push_back(
+                {other.first_line, "another fault came before, which the host survived"});
         if (&other != &report && other.boot == report.boot && other.first_line > report.first_line)
             diagnosis.consequences.push_back({other.first_line, std::string(what_followed(other.kind))});
     }
@@ -719,7 +867,7 @@ void add_evidence(const Scene& scene, CrashDiagnosis& diagnosis) {
              fmt::format("{} is on the stack: {}{}", printable(scene.context_frame->place.symbol),
                          name_of(scene.context),
                          scene.context_is_sure ? "" : " (perhaps: the frame is marked with \"?\")")});
-    const auto& modules = scene.crash.modules;
+    const auto& modules = scene.modules;
     if (!modules.last_unloaded.empty())
         evidence.push_back(
             {modules.last_unloaded_line,
@@ -730,7 +878,7 @@ void add_evidence(const Scene& scene, CrashDiagnosis& diagnosis) {
 }
 
 void add_suspects(const Scene& scene, CrashDiagnosis& diagnosis) {
-    const auto& modules = scene.crash.modules;
+    const auto& modules = scene.modules;
     if (diagnosis.verdict == CrashVerdict::not_this_pattern || modules.last_unloaded.empty() ||
         says_nothing(modules.last_unloaded))
         return;
@@ -769,18 +917,12 @@ std::string_view name_of(Confidence confidence) {
 }
 
 CrashDiagnosis diagnose(const CrashText& crash, const std::vector<RecordedFree>& ledger) {
-    const auto scene = scene_of(crash, primary_of(crash), ledger);
+    auto [scene, finding, rule] = judge_all(crash, ledger);
     CrashDiagnosis diagnosis;
-    for (const auto& rule : rules) {
-        if (auto answer = rule.ask(scene)) {
-            auto finding = with_record(scene, std::move(*answer));
-            diagnosis.verdict = finding.verdict;
-            diagnosis.confidence = finding.confidence;
-            diagnosis.what = std::move(finding.what);
-            diagnosis.rule = rule.name;
-            break;
-        }
-    }
+    diagnosis.verdict = finding.verdict;
+    diagnosis.confidence = finding.confidence;
+    diagnosis.what = std::move(finding.what);
+    diagnosis.rule = rule;
     diagnosis.primary = scene.report;
     diagnosis.met = scene.met;
     diagnosis.instruction = scene.instruction;
@@ -794,10 +936,11 @@ CrashDiagnosis diagnose(const CrashText& crash, const std::vector<RecordedFree>&
     add_suspects(scene, diagnosis);
     std::set<std::size_t> boots;
     for (const auto& report : crash.reports) {
-        if (scene.report != nullptr && report.boot > scene.report->boot && report.kind != ReportKind::warning)
+        if (scene.report != nullptr && report.boot != scene.report->boot &&
+            report.kind != ReportKind::warning)
             boots.insert(report.boot);
     }
-    diagnosis.later_crashes = boots.size();
+    diagnosis.other_crashes = boots.size();
     return diagnosis;
 }
 

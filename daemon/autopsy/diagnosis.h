@@ -61,7 +61,7 @@ struct CrashDiagnosis {
     std::optional<std::uint64_t> address; // that the fault was about
     AddressKind address_kind = AddressKind::unknown;
     std::vector<Evidence> consequences;
-    std::size_t later_crashes = 0; // of later boots, in the same text: they were not looked at
+    std::size_t other_crashes = 0; // of other boots, in the same text: they are not told of
     std::optional<ClosedCase> closed;
     std::vector<Suspect> suspects; // without that: the likeliest first
 };

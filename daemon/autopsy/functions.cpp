@@ -142,9 +142,22 @@ constexpr std::array<std::string_view, 58> timer_core{
 };
 
 // Of which more are called so.
-constexpr std::array<std::string_view, 8> timer_core_prefixes{
-    "tmigr_",     "hrtimer_start",   "hrtimer_try_to_cancel", "hrtimer_cancel", "hrtimer_next_event",
-    "__hrtimer_", "hrtimer_forward", "alarmtimer_",
+constexpr std::array<std::string_view, 15> timer_core_prefixes{
+    "hrtimers_",
+    "alarm_",
+    "trace_event_raw_event_timer",
+    "trace_event_raw_event_hrtimer",
+    "perf_trace_timer",
+    "perf_trace_hrtimer",
+    "print_active_timers",
+    "tmigr_",
+    "hrtimer_start",
+    "hrtimer_try_to_cancel",
+    "hrtimer_cancel",
+    "hrtimer_next_event",
+    "__hrtimer_",
+    "hrtimer_forward",
+    "alarmtimer_",
 };
 
 // Of lists, trees, locks and what instruments them; each begins so.
@@ -169,7 +182,9 @@ constexpr std::array<std::string_view, 7> queueing_of_work{
     "kthread_delayed_work_timer_fn", "kthread_insert_work", "insert_work",
 };
 
-constexpr std::array<std::string_view, 22> fault_entries{
+constexpr std::array<std::string_view, 24> fault_entries{
+    "exc_control_protection",
+    "asm_exc_control_protection",
     "page_fault",
     "async_page_fault",
     "asm_exc_page_fault",
@@ -192,6 +207,23 @@ constexpr std::array<std::string_view, 22> fault_entries{
     "el1_da",
     "el1h_64_sync",
     "el1_sync",
+};
+
+constexpr std::array<std::string_view, 14> fault_reports{
+    "no_context",
+    "page_fault_oops",
+    "bad_area_nosemaphore",
+    "__bad_area_nosemaphore",
+    "kernelmode_fixup_or_oops",
+    "die",
+    "__die",
+    "die_addr",
+    "oops_end",
+    "die_kernel_fault",
+    "__do_kernel_fault",
+    "handle_bug",
+    "do_invalid_op",
+    "do_general_protection",
 };
 
 template <std::size_t Size>
@@ -273,6 +305,10 @@ bool is_helper(std::string_view symbol) {
 
 bool is_queueing_of_work(std::string_view symbol) {
     return is_among(symbol, queueing_of_work);
+}
+
+bool is_fault_report(std::string_view symbol) {
+    return is_among(symbol, fault_reports);
 }
 
 bool is_fault_entry(std::string_view symbol) {

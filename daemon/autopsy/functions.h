@@ -46,6 +46,8 @@ bool is_timer_core(std::string_view symbol);
 bool is_helper(std::string_view symbol);
 // The queueing of a work item, as the timer of a delayed_work does it.
 bool is_queueing_of_work(std::string_view symbol);
+// What tells of a fault that is one: most are no harm.
+bool is_fault_report(std::string_view symbol);
 // What a fault's report begins in, above which nothing is of the code that faulted.
 bool is_fault_entry(std::string_view symbol);
 

@@ -228,9 +228,12 @@ bool LineReader::next(TextLine& line) {
     if (const auto last = raw.rfind('\r'); last != std::string_view::npos)
         raw.remove_prefix(last + 1);
     append_printable(line.text, raw);
-    if (line.text.find("&lt;") != std::string::npos || line.text.find("&gt;") != std::string::npos) {
-        RE2::GlobalReplace(&line.text, "&lt;", "<");
-        RE2::GlobalReplace(&line.text, "&gt;", ">");
+    // Of a page that somebody copied from.
+    static const RE2 less("&lt;");
+    static const RE2 greater("&gt;");
+    if (line.text.find('&') != std::string::npos) {
+        RE2::GlobalReplace(&line.text, less, "<");
+        RE2::GlobalReplace(&line.text, greater, ">");
     }
     std::string_view text = line.text;
     skip_what_is_in_front(text, line);

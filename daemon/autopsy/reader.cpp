@@ -111,27 +111,31 @@ struct Beginning {
 constexpr std::array beginnings{
     Beginning{
         ReportKind::page_fault,
-        R"(BUG: unable to handle (?:kernel )?(?:paging request|page fault|NULL pointer dereference)(?: at(?: virtual address)?| for address:)?:? *(?:0x)?([0-9a-f]{8,16})?)"},
+        R"(^BUG: unable to handle (?:kernel )?(?:paging request|page fault|NULL pointer dereference)(?: at(?: virtual address)?| for address:)?:? *(?:0x)?([0-9a-f]{8,16})?)"},
     Beginning{ReportKind::page_fault,
-              R"(BUG: kernel NULL pointer dereference, address: (?:0x)?([0-9a-f]{8,16}))"},
+              R"(^BUG: kernel NULL pointer dereference, address: (?:0x)?([0-9a-f]{8,16}))"},
     Beginning{
         ReportKind::page_fault,
-        R"(Unable to handle kernel (?:paging request|NULL pointer dereference|access to user memory[^0-9]*|execute from non-executable memory|read from unreadable memory|write to read-only memory)(?: at)?(?: virtual address)? *(?:0x)?([0-9a-f]{8,16})?)"},
+        R"(^Unable to handle kernel (?:paging request|NULL pointer dereference|access to user memory[^0-9]*|execute from non-executable memory|read from unreadable memory|write to read-only memory)(?: at)?(?: virtual address)? *(?:0x)?([0-9a-f]{8,16})?)"},
     Beginning{
         ReportKind::protection_fault,
-        R"(general protection fault(?:, (?:probably|maybe) for (?:non-canonical )?address 0x([0-9a-f]{8,16}))?)"},
-    Beginning{ReportKind::bug, R"(kernel BUG at \S+)"},
-    Beginning{ReportKind::kasan, R"(BUG: KASAN: )"},
-    Beginning{ReportKind::list_corruption, R"(list_(?:add|del)(?: corruption|_valid))"},
-    Beginning{ReportKind::soft_lockup, R"(BUG: soft lockup)"},
-    Beginning{ReportKind::hard_lockup, R"(hard LOCKUP|Hard LOCKUP|NMI watchdog: Watchdog detected)"},
+        R"(^general protection fault(?:,| in|:)(?: (?:probably|maybe) for (?:non-canonical )?address 0x([0-9a-f]{8,16}))?)"},
+    // Whether code may be jumped to, as CONFIG_CFI_CLANG and CONFIG_X86_KERNEL_IBT look at it: BUG() follows.
+    Beginning{ReportKind::bug, R"(^CFI failure at |^(?:traps: )?Missing ENDBR: )"},
+    Beginning{ReportKind::bug, R"(^kernel BUG at \S+)"},
+    Beginning{ReportKind::kasan, R"(^BUG: K(?:ASAN|FENCE): )"},
+    Beginning{ReportKind::list_corruption, R"(^list_(?:add|del)(?: corruption|_valid))"},
+    Beginning{ReportKind::soft_lockup, R"(^(?:\w+: )?BUG: soft lockup)"},
+    Beginning{ReportKind::hard_lockup,
+              R"(^(?:.{0,24}: )?Watchdog detected hard LOCKUP|^NMI Watchdog detected LOCKUP|[hH]ard LOCKUP)"},
     Beginning{ReportKind::stall,
               R"(INFO: rcu_\w+ (?:self-)?detected|rcu: INFO: |INFO: task .* blocked for more than)"},
-    Beginning{ReportKind::panic, R"(Kernel panic - not syncing)"},
-    Beginning{ReportKind::warning, R"(WARNING: (?:CPU: \d+ PID: \d+ )?at |WARNING: [^ ]+:\d+ at )"},
+    Beginning{ReportKind::panic, R"(^Kernel panic - not syncing)"},
+    Beginning{ReportKind::warning, R"(^ODEBUG: free active )"},
+    Beginning{ReportKind::warning, R"(^WARNING: (?:CPU: \d+ PID: \d+ )?at |^WARNING: [^ ]+:\d+ at )"},
     Beginning{
         ReportKind::oops,
-        R"((?:Oops|divide error|invalid opcode|stack segment|double fault|Internal error)(?:: [\w -]+)?: [0-9a-f]{4,16} \[#\d+\])"},
+        R"(^(?:Oops|divide error|invalid opcode|stack segment|double fault|Internal error)(?:: [\w -]+)?: [0-9a-f]{4,16} \[#\d+\])"},
 };
 
 const std::vector<std::unique_ptr<RE2>>& beginning_patterns() {
@@ -148,7 +152,7 @@ const std::vector<std::unique_ptr<RE2>>& beginning_patterns() {
 // One of the words that the reader knows: what has none of them is nothing to look at twice.
 bool may_matter(std::string_view text) {
     static const RE2 words(
-        R"(BUG|Oops|fault|Unable to handle|IP:|IP is at |PC is at |RIP  |pc :|lr :|e[a-z]{2}: |Process |EFLAGS|COMMAND: | from |[A-Z][A-Z0-9]{1,2}: |x\d+ *: |Code:|Call [Tt]race|\+0x[0-9a-f]+|\+\d+\}|odules linked in|last unloaded|CPU: |Pid: |Comm: |comm: |Workqueue|panic|LOCKUP|lockup|detected|stall|blocked for|WARNING|corruption|#PF|by task|buggy address|related work|error_code|end trace|<IRQ>|<NMI>|<TASK>|<EO[EI]>|exception stack|IRQ stack|#\d+ +\[|exception RIP|RELEASE:|PANIC:|disarmd: |0x[0-9a-f]{8}|\[<[0-9a-f]|ys[rR]q|opcode|Internal error|Linux version|FAR_EL|divide error|Kernel Offset|at addr )");
+        R"(BUG|Oops|fault|pstate|CFI|ENDBR|ODEBUG|system clock|Unable to handle|IP:|IP is at |PC is at |RIP  |pc :|lr :|e[a-z]{2}: |Process |EFLAGS|COMMAND: | from |[A-Z][A-Z0-9]{1,2}: |x\d+ *: |Code:|Call [Tt]race|\+0x[0-9a-f]+|\+\d+\}|odules linked in|last unloaded|CPU: |Pid: |Comm: |comm: |Workqueue|panic|LOCKUP|lockup|detected|stall|blocked for|WARNING|corruption|#PF|by task|buggy address|related work|error_code|end trace|<IRQ>|<NMI>|<TASK>|<EO[EI]>|exception stack|IRQ stack|#\d+ +\[|exception RIP|RELEASE:|PANIC:|disarmd: |0x[0-9a-f]{8}|\[<[0-9a-f]|ys[rR]q|opcode|Internal error|Linux version|FAR_EL|divide error|Kernel Offset|at addr )");
     return has(text, words);
 }
 
@@ -190,7 +194,6 @@ private:
     bool begin(const TextLine& line, Printer& printer);
     Report* add_report(const TextLine& line, ReportKind kind, Printer& printer);
     bool merges(const Report& open, ReportKind kind) const;
-    [[nodiscard]] bool is_after_the_crash() const;
     Report* open_report(const Printer& printer);
     bool continue_line(const TextLine& line, Printer& printer);
     void read_crash_utility(const TextLine& line, Printer& printer);
@@ -198,7 +201,8 @@ private:
     void read_instruction_pointer(const TextLine& line, Printer& printer, Report& report);
     void read_registers(const TextLine& line, Report& report) const;
     void read_code(const TextLine& line, std::string_view bytes, Report& report) const;
-    void read_modules(const TextLine& line, std::string_view names);
+    LinkedModules& modules_of(const Printer& printer);
+    static void read_modules(const TextLine& line, std::string_view names, LinkedModules& modules);
     void read_task(const TextLine& line, Report& report);
     static void read_kasan(const TextLine& line, Report& report);
     void read_told(const TextLine& line);
@@ -208,18 +212,13 @@ private:
     CrashText crash_;
     std::unordered_map<std::string, Printer> printers_;
     std::size_t boot_ = 0;
-    std::string task_cpu_; // of the crash utility's next backtrace
+    std::optional<double> booted_at_s_; // of that one, since 1970
+    std::string release_;               // of that one
+    std::string task_cpu_;              // of the crash utility's next backtrace
     std::string task_comm_;
     std::string panic_; // its header's
     std::size_t panic_line_ = 0;
 };
-
-// In a text of several boots: whether the first one that had a fault is over.
-bool Reader::is_after_the_crash() const {
-    const auto fault =
-        std::ranges::find_if(crash_.reports, [](const Report& report) { return is_fault(report.kind); });
-    return fault != crash_.reports.end() && fault->boot != boot_;
-}
 
 Report* Reader::open_report(const Printer& printer) {
     return printer.report ? &crash_.reports[*printer.report] : nullptr;
@@ -234,7 +233,8 @@ bool Reader::merges(const Report& open, ReportKind kind) const {
     // list_debug.c says what it found, and then does BUG().
     // Or it warns, and says then what it found.
     const bool bare = open.exceptions.empty() && open.frames.empty();
-    return bare && ((open.kind == ReportKind::list_corruption &&
+    return bare && ((open.kind == kind && (kind == ReportKind::bug || kind == ReportKind::warning)) ||
+                    (open.kind == ReportKind::list_corruption &&
                      (kind == ReportKind::bug || kind == ReportKind::warning)) ||
                     (open.kind == ReportKind::warning && kind == ReportKind::list_corruption));
 }
@@ -265,6 +265,8 @@ Report* Reader::add_report(const TextLine& line, ReportKind kind, Printer& print
     report.first_line = line.number;
     report.last_line = line.number;
     report.boot = boot_;
+    report.booted_at_s = booted_at_s_;
+    report.release = release_;
     report.headline = line.text;
     report.time = line.time;
     return &report;
@@ -294,6 +296,13 @@ bool Reader::begin(const TextLine& line, Printer& printer) {
         open->last_line = line.number;
         if (kind == ReportKind::kasan)
             read_kasan(line, *open);
+        // "CFI failure at sym+0x1/0x2 (target: 0xaddr; ...", "Missing ENDBR: 0xaddr"
+        static const RE2 target(R"((?:^CFI failure at .*\(target: |Missing ENDBR: )([^;)]*))");
+        if (StringPiece place; has(text, target, &place)) {
+            auto rest = view_of(place);
+            if (CodePlace found; take_place(rest, found))
+                open->call_target = found;
+        }
         static const RE2 by_hand(R"(sysrq triggered|sysrq_handle_crash|Trigger a crash)");
         open->by_hand = open->by_hand || has(text, by_hand);
         static const RE2 oops_code(R"(Oops: ([0-9a-f]{4}) \[#)");
@@ -357,8 +366,9 @@ void Reader::read_task(const TextLine& line, Report& report) {
     if (has(text, task, &cpu, &comm, &taint, &release)) {
         report.cpu = number_of(view_of(cpu));
         report.comm = view_of(comm);
+        report.release = view_of(release);
         if (crash_.release.empty())
-            crash_.release = view_of(release);
+            crash_.release = report.release;
         if (starts(view_of(taint), "Tainted"))
             crash_.taint = view_of(taint).substr(9);
         return;
@@ -369,7 +379,7 @@ void Reader::read_task(const TextLine& line, Report& report) {
             report.comm = view_of(comm);
         return;
     }
-    static const RE2 flags(R"(EFLAGS: [0-9a-f]{8} +\(([0-9]\.\S+?)\s*\))");
+    static const RE2 flags(R"(EFLAGS: [0-9a-f]{8} +\(([0-9]\.[^\s)]+))");
     if (has(text, flags, &release) && crash_.release.empty())
         crash_.release = view_of(release);
     static const RE2 work(R"(^Workqueue: (\S+) (.+)$)");
@@ -460,6 +470,8 @@ void Reader::read_registers(const TextLine& line, Report& report) const {
         std::string lower(view_of(name));
         std::ranges::transform(lower, lower.begin(),
                                [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+        if (lower.size() == 3 && lower[0] == 'r' && lower[1] == '0')
+            lower.erase(1, 1); // "R08"
         report.exceptions.back().registers.emplace(std::move(lower), Register{*value, line.number});
     }
 }
@@ -478,7 +490,7 @@ void Reader::read_code(const TextLine& line, std::string_view bytes, Report& rep
         exception.code_unreadable = true;
         return;
     }
-    static const RE2 each(R"(\s*([<(]?)([0-9a-f]{2}|[0-9a-f]{8}|\?{8}|XXXXXXXX)[>)]?)");
+    static const RE2 each(R"(\s*([<(]?)([0-9a-f]{8}|[0-9a-f]{2}|\?{8}|XXXXXXXX)[>)]?)");
     StringPiece rest(bytes.data(), bytes.size());
     StringPiece mark;
     StringPiece digits;
@@ -503,20 +515,25 @@ void Reader::read_code(const TextLine& line, std::string_view bytes, Report& rep
         exception.code_at = 0;
 }
 
-void Reader::read_modules(const TextLine& line, std::string_view names) {
-    crash_.modules.is_cut = crash_.modules.is_cut || contains(names, "...");
+// Those of the report that is being read, or of none.
+LinkedModules& Reader::modules_of(const Printer& printer) {
+    return printer.report ? crash_.reports[*printer.report].modules : crash_.modules;
+}
+
+void Reader::read_modules(const TextLine& line, std::string_view names, LinkedModules& modules) {
+    modules.is_cut = modules.is_cut || contains(names, "...");
     static const RE2 last(R"(\[last unloaded:\s*([\w-]+))");
     StringPiece unloaded;
     if (has(names, last, &unloaded)) {
-        crash_.modules.last_unloaded = view_of(unloaded);
-        crash_.modules.last_unloaded_line = line.number;
+        modules.last_unloaded = view_of(unloaded);
+        modules.last_unloaded_line = line.number;
         names = names.substr(0, names.find("[last unloaded"));
     }
     static const RE2 each(R"(\s*([\w-]+)(?:\([\w+-]*\))?(?:\s|$))");
     StringPiece rest(names.data(), names.size());
     StringPiece name;
-    while (crash_.modules.names.size() < modules_max && RE2::Consume(&rest, each, &name))
-        crash_.modules.names.emplace_back(view_of(name));
+    while (modules.names.size() < modules_max && RE2::Consume(&rest, each, &name))
+        modules.names.emplace_back(view_of(name));
 }
 
 bool Reader::continue_line(const TextLine& line, Printer& printer) {
@@ -525,12 +542,12 @@ bool Reader::continue_line(const TextLine& line, Printer& printer) {
         // Names, and nothing but: or the end of the list.
         static const RE2 names(R"(^(?:[\w-]+(?:\([\w+-]*\))?\s*)*(?:\[?last unloaded: .*)?$)");
         if (!line.text.empty() && !contains(line.text, ": ") && has(line.text, names)) {
-            read_modules(line, line.text);
+            read_modules(line, line.text, modules_of(printer));
             printer.continues = Printer::Continues::modules;
             return true;
         }
         if (starts(line.text, "[last unloaded:")) {
-            read_modules(line, line.text);
+            read_modules(line, line.text, modules_of(printer));
             return true;
         }
     }
@@ -693,9 +710,14 @@ bool Reader::read_header(const TextLine& line) {
     static const RE2 panic(R"x(^PANIC: "?(.*?)"?$)x");
     StringPiece what;
     if (has(line.text, release, &what)) {
-        boot_ += starts(line.text, "Linux") ? 1 : 0;
-        if (!is_after_the_crash())
-            crash_.release = view_of(what);
+        const bool boots = starts(line.text, "Linux");
+        boot_ += boots ? 1 : 0;
+        if (boots)
+            booted_at_s_.reset();
+        release_ = view_of(what);
+        if (crash_.release.empty())
+            crash_.release = release_;
+        crash_.several_kernels = crash_.several_kernels || crash_.release != release_;
         return true;
     }
     if (has(line.text, panic, &what)) {
@@ -706,26 +728,47 @@ bool Reader::read_header(const TextLine& line) {
     return false;
 }
 
+// "fires in 1.2 s", of what duration_text() (base/text.h) makes.
+std::optional<double> seconds_of(std::string_view text) {
+    static const RE2 short_one(R"(^fires in ([\d.]{1,8}) (us|ms|s)$)");
+    static const RE2 long_one(R"(^fires in (?:(\d{1,6}) h ?)?(?:(\d{1,4}) min ?)?(?:(\d{1,2}) s)?$)");
+    double value = 0;
+    StringPiece unit;
+    if (has(text, short_one, &value, &unit))
+        return value * (unit == "s" ? 1 : unit == "ms" ? 1e-3 : 1e-6);
+    StringPiece hours;
+    StringPiece minutes;
+    StringPiece seconds;
+    if (!has(text, long_one, &hours, &minutes, &seconds))
+        return std::nullopt;
+    constexpr double minute = 60;
+    return number_of(view_of(hours)).value_or(0) * minute * minute +
+           number_of(view_of(minutes)).value_or(0) * minute + number_of(view_of(seconds)).value_or(0);
+}
+
 // What disarmd's kmsg sink wrote (to_log(), incident/text.h): a line for the free, and one for each timer.
 void Reader::read_told(const TextLine& line) {
     static const RE2 leak(
-        R"(disarmd: LEAK: module ([^ ]+) was freed with \d+ timers?[^(]*\(([^)]*)\)(.*); incident ([0-9a-f]+))");
+        R"(^disarmd: LEAK: module ([^ ]+) was freed with \d+ timers?[^(]*\(([^)]*)\)(.*); incident ([0-9a-f]+))");
     static const RE2 timer(
-        R"(disarmd: LEAK: ([^ ]+) \d+/\d+: (\w+) (.+?) at 0x([0-9a-f]{8,16})(?:, callback 0x([0-9a-f]{8,16}))?, [^,]+, ([^,]+)(?:, armed [^,]* before by (.*))?)");
+        R"(^disarmd: LEAK: ([^ ]+) \d+/\d+: (\w+) (.+?) at 0x([0-9a-f]{8,16})(?:, callback 0x([0-9a-f]{8,16}))?, ([^,]+), ([^,]+)(?:, armed [^,]* before by (.*))?)");
     StringPiece module;
     StringPiece causes;
     StringPiece rest;
     StringPiece incident;
     if (has(line.text, leak, &module, &causes, &rest, &incident)) {
+        // Of more than are kept the last one is overwritten.
         if (crash_.told.size() == told_max)
-            crash_.told.erase(crash_.told.begin());
+            crash_.told.pop_back();
         auto& told = crash_.told.emplace_back();
         told.line = line.number;
         told.boot = boot_;
+        told.time_s = line.time;
         told.incident = view_of(incident);
         told.module = view_of(module);
         told.leak = true;
         told.drained = contains(view_of(rest), "until nothing was pending");
+        told.panics = contains(view_of(rest), "a panic follows");
         told.causes = view_of(causes);
         return;
     }
@@ -733,9 +776,10 @@ void Reader::read_told(const TextLine& line) {
     StringPiece callback;
     StringPiece address;
     StringPiece callback_address;
+    StringPiece expiry;
     StringPiece cause;
     StringPiece by;
-    if (!has(line.text, timer, &module, &kind, &callback, &address, &callback_address, &cause, &by))
+    if (!has(line.text, timer, &module, &kind, &callback, &address, &callback_address, &expiry, &cause, &by))
         return;
     // Of several at once the lines may be mixed.
     const auto whose =
@@ -748,6 +792,7 @@ void Reader::read_told(const TextLine& line) {
     told.callback = view_of(callback);
     told.timer = hex_of(view_of(address)).value_or(0);
     told.callback_address = hex_of(view_of(callback_address)).value_or(0);
+    told.fires_in_s = seconds_of(view_of(expiry));
     told.cause = view_of(cause);
     told.armed_by = view_of(by);
 }
@@ -772,6 +817,13 @@ void Reader::read(const TextLine& line, Printer& printer) {
     }
     if (read_header(line))
         return;
+    // Of the clock on the board: "rtc_cmos 00:07: setting system clock to 2026-11-28T04:54:36 UTC
+    // (1795841676)"
+    static const RE2 clock(R"(setting (?:the )?system clock to .*\((\d{9,11})\))");
+    if (double epoch = 0; line.time && has(text, clock, &epoch)) {
+        booted_at_s_ = epoch - *line.time;
+        return;
+    }
     // "Kernel Offset: 0x1600000 from 0xffffffff81000000"
     static const RE2 image(R"(Kernel Offset: 0x([0-9a-f]+) from 0x([0-9a-f]+))");
     StringPiece offset;
@@ -798,11 +850,10 @@ void Reader::read(const TextLine& line, Printer& printer) {
         return;
     }
     if (const auto linked = text.find("odules linked in:"); linked != std::string_view::npos) {
-        if (is_after_the_crash())
-            return;
-        crash_.modules = {};
-        crash_.modules.line = line.number;
-        read_modules(line, text.substr(linked + 17));
+        auto& modules = modules_of(printer);
+        modules = {};
+        modules.line = line.number;
+        read_modules(line, text.substr(linked + 17), modules);
         printer.continues = Printer::Continues::modules;
         ++crash_.kernel_lines;
         return;
@@ -867,7 +918,7 @@ void Reader::read(const TextLine& line, Printer& printer) {
 }
 
 void Reader::take(const TextLine& line) {
-    ++crash_.lines;
+    crash_.lines = line.number;
     // Who prints is in the text, and so may be anybody.
     constexpr std::size_t printers_max = 4096;
     const auto& caller = printers_.size() < printers_max ? line.caller : std::string();

@@ -94,6 +94,12 @@ std::vector<std::string_view> to_look_for(const std::optional<ClosedCase>& close
     return recorded.empty() ? all : recorded;
 }
 
+// Of the boot that crashed.
+std::string release_of(const CrashText& crash, const CrashDiagnosis& diagnosis) {
+    return diagnosis.primary != nullptr && !diagnosis.primary->release.empty() ? diagnosis.primary->release
+                                                                               : crash.release;
+}
+
 std::string_view module_of(const CrashDiagnosis& diagnosis) {
     if (diagnosis.closed)
         return diagnosis.closed->free.module;
@@ -302,18 +308,17 @@ std::string to_page(const CrashText& crash, const CrashDiagnosis& diagnosis,
     auto page = fmt::format("{} ({} confidence)\n  {}\n\n",
                             styled(headline_of(diagnosis.verdict), style_of(diagnosis.verdict), colour),
                             name_of(diagnosis.confidence), wrapped(diagnosis.what, 2, width));
-    if (!crash.release.empty())
-        page += fact("kernel", fmt::format("{}{}{}", printable(crash.release),
+    if (const auto release = release_of(crash, diagnosis); !release.empty())
+        page += fact("kernel", fmt::format("{}{}{}", printable(release),
                                            crash.arch == Arch::unknown ? "" : ", ", name_of(crash.arch)));
     if (diagnosis.closed)
         page += recorded_text(*diagnosis.closed);
     for (const auto& suspect : diagnosis.suspects)
         page += fact(diagnosis.closed ? "besides" : "module",
                      fmt::format("{}: {}", printable(suspect.module), suspect.why));
-    if (diagnosis.later_crashes != 0)
-        page += fact("besides",
-                     fmt::format("{} of a later boot in it, not looked at: cut the text in front of it",
-                                 count_text(diagnosis.later_crashes, "crash")));
+    if (diagnosis.other_crashes != 0)
+        page += fact("besides", fmt::format("{} of another boot in it: cut the text there to be told of it",
+                                            diagnosis.other_crashes == 1 ? "a crash" : "crashes"));
     const auto title = [&](std::string_view text) {
         return fmt::format("\n  {}\n", styled(text, fmt::emphasis::bold, colour));
     };
@@ -345,7 +350,7 @@ Json to_json(std::string_view file, const CrashText& crash, const CrashDiagnosis
     json["confidence"] = name_of(diagnosis.confidence);
     json["rule"] = diagnosis.rule;
     json["what"] = diagnosis.what;
-    json["kernel"] = or_null(crash.release);
+    json["kernel"] = or_null(release_of(crash, diagnosis));
     json["fault"] = fault_json(diagnosis);
     json["recorded"] = closed_json(diagnosis.closed);
     auto suspects = Json::array();
@@ -354,7 +359,7 @@ Json to_json(std::string_view file, const CrashText& crash, const CrashDiagnosis
                             {"why", suspect.why},
                             {"line", suspect.line != 0 ? Json(suspect.line) : Json(nullptr)}});
     json["suspects"] = std::move(suspects);
-    json["later_crashes"] = diagnosis.later_crashes;
+    json["other_crashes"] = diagnosis.other_crashes;
     json["evidence"] = evidence_json(diagnosis.evidence, lines);
     json["against"] = evidence_json(diagnosis.against, lines);
     json["consequences"] = evidence_json(diagnosis.consequences, lines);
@@ -370,7 +375,7 @@ std::vector<std::string> to_row(std::string_view file, const CrashText& crash,
     return {printable(file),
             std::string(name_of(diagnosis.verdict)),
             std::string(name_of(diagnosis.confidence)),
-            crash.release.empty() ? "-" : printable(crash.release),
+            release_of(crash, diagnosis).empty() ? "-" : printable(release_of(crash, diagnosis)),
             module_of(diagnosis).empty() ? "-" : printable(module_of(diagnosis)),
             diagnosis.what};
 }

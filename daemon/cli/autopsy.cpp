@@ -2,6 +2,7 @@
 #include <array>
 #include <cstdio>
 #include <filesystem>
+#include <map>
 #include <memory>
 
 #include <fmt/format.h>
@@ -60,7 +61,8 @@ bool exists(const std::string& path) {
     return std::filesystem::exists(path, error) || error;
 }
 
-// What a ledger says of the crashed kernel's modules.
+// What a ledger says of that kernel's modules; of all kernels' where none is named. A record that is damaged
+// is left out, and that is said.
 Result<std::vector<RecordedFree>> records_of(const std::string& path, const std::string& kernel) {
     auto ledger = Ledger::open_for_reading(path);
     if (!ledger)
@@ -69,25 +71,27 @@ Result<std::vector<RecordedFree>> records_of(const std::string& path, const std:
     if (!frees)
         return fail(frees.error());
     std::vector<RecordedFree> records;
+    std::size_t damaged = 0;
     for (const auto& free : *frees) {
         if (!free.has_record) {
             auto& record = records.emplace_back();
             record.module = free.module;
             record.when = time_text(free.at);
+            record.freed_at_s = std::chrono::duration<double>(free.at.time_since_epoch()).count();
             record.ranges = free.ranges;
             continue;
         }
-        const auto documents = ledger->find(free.id);
-        if (!documents)
-            return fail(documents.error());
-        for (const auto& document : *documents) {
-            const auto incident = parse_incident(document);
-            if (!incident)
-                return fail(incident.error());
-            if (incident->id == free.id)
-                records.push_back(recorded_of(*incident));
-        }
+        const auto document = ledger->record(free.id);
+        if (!document)
+            return fail(document.error());
+        const auto incident = *document ? parse_incident(**document) : fail({ENOENT, "it is gone"});
+        if (incident)
+            records.push_back(recorded_of(*incident));
+        else
+            ++damaged;
     }
+    if (damaged != 0)
+        say("disarmd: {} of {} can't be read\n", count_text(damaged, "record"), printable(path));
     return records;
 }
 
@@ -108,6 +112,26 @@ std::vector<RecordedFree> records_of_this_host(const std::string& kernel) {
         record.ranges.clear();
     return std::move(*records);
 }
+
+// Each kernel's records, once.
+class Records {
+public:
+    explicit Records(std::optional<std::string> ledger) : ledger_(std::move(ledger)) {}
+
+    Result<const std::vector<RecordedFree>*> of(const std::string& kernel) {
+        const auto found = by_kernel_.find(kernel);
+        if (found != by_kernel_.end())
+            return &found->second;
+        auto records = ledger_ ? records_of(*ledger_, kernel) : records_of_this_host(kernel);
+        if (!records)
+            return fail(records.error());
+        return &by_kernel_.emplace(kernel, std::move(*records)).first->second;
+    }
+
+private:
+    std::optional<std::string> ledger_;
+    std::map<std::string, std::vector<RecordedFree>> by_kernel_;
+};
 
 ExitCode code_of(CrashVerdict verdict) {
     switch (verdict) {
@@ -139,6 +163,7 @@ ExitCode autopsy(const AutopsyOptions& options) {
                         ExitCode::usage);
     const bool single = options.files.size() == 1;
     auto code = ExitCode::clean;
+    Records all_records(options.ledger);
     std::vector<std::vector<std::string>> rows{autopsy_columns()};
     for (const auto& file : options.files) {
         const auto bytes = read_all(file);
@@ -147,16 +172,10 @@ ExitCode autopsy(const AutopsyOptions& options) {
             continue;
         }
         const auto crash = read_crash(*bytes);
-        std::vector<RecordedFree> records;
-        if (options.ledger) {
-            auto read = records_of(*options.ledger, crash.release);
-            if (!read)
-                return complain(read.error(), ExitCode::usage);
-            records = std::move(*read);
-        } else {
-            records = records_of_this_host(crash.release);
-        }
-        const auto diagnosis = diagnose(crash, records);
+        const auto records = all_records.of(crash.several_kernels ? "" : crash.release);
+        if (!records)
+            return complain(records.error(), ExitCode::usage);
+        const auto diagnosis = diagnose(crash, **records);
         const auto its_code = code_of(diagnosis.verdict);
         if (options.json || single) {
             const auto lines = quoted_lines(*bytes, diagnosis);

@@ -55,6 +55,18 @@ int errno_of(int sqlite_code) {
     }
 }
 
+// For SQLite (https://www.sqlite.org/uri.html): a file that does not change.
+std::string immutable_uri(const std::string& path) {
+    std::string uri = "file:";
+    for (const char c : path) {
+        if (c == '%' || c == '?' || c == '#')
+            uri += fmt::format("%{:02x}", static_cast<unsigned char>(c));
+        else
+            uri += c;
+    }
+    return uri + "?immutable=1";
+}
+
 // SQLiteCpp tells failures by exceptions; none leaves this file.
 template <typename Attempt>
 auto guarded(const std::string& attempted, Attempt&& attempt) -> decltype(attempt()) {
@@ -129,7 +141,8 @@ struct Ledger::State {
     std::unique_ptr<SQLite::Transaction> transaction;
     std::unique_ptr<SQLite::Statement> insertion; // of add(), compiled when first wanted
 
-    State(const std::string& path_in, int flags) : path(path_in), database(path_in, flags, busy_timeout_ms) {}
+    State(std::string path_in, const std::string& opened, int flags)
+        : path(std::move(path_in)), database(opened, flags, busy_timeout_ms) {}
 
     // What the file is, before anything else is done with it.
     Result<void> check() {
@@ -169,7 +182,7 @@ Result<Ledger> Ledger::open_for_writing(const std::string& path) {
     if (error)
         return fail(Error::from_code(error.value(), fmt::format("creating {}", folder.string())));
     return guarded(fmt::format("opening the ledger {}", path), [&]() -> Result<Ledger> {
-        auto state = std::make_unique<State>(path, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+        auto state = std::make_unique<State>(path, path, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
         // Nothing is done to a file that may not be ours.
         const auto checked = state->check();
         if (!checked && checked.error().code() != ENODATA)
@@ -191,12 +204,23 @@ Result<Ledger> Ledger::open_for_writing(const std::string& path) {
 }
 
 Result<Ledger> Ledger::open_for_reading(const std::string& path) {
-    return guarded(fmt::format("opening the ledger {}", path), [&]() -> Result<Ledger> {
-        auto state = std::make_unique<State>(path, SQLite::OPEN_READONLY);
-        if (auto checked = state->check(); !checked)
-            return fail(checked.error());
-        return Ledger(std::move(state));
-    });
+    const auto open = [&](const std::string& file, int flags) {
+        return guarded(fmt::format("opening the ledger {}", path), [&]() -> Result<Ledger> {
+            auto state = std::make_unique<State>(path, file, flags);
+            if (auto checked = state->check(); !checked)
+                return fail(checked.error());
+            return Ledger(std::move(state));
+        });
+    };
+    auto ledger = open(path, SQLite::OPEN_READONLY);
+    if (ledger || (ledger.error().code() != ENOENT && ledger.error().code() != EACCES))
+        return ledger;
+    // A reader leaves files beside it, which it may not where somebody else keeps it. Nobody writes to it
+    // there, if the log of one who did is not there either.
+    std::error_code error;
+    if (!std::filesystem::exists(path, error) || std::filesystem::exists(path + "-wal", error) || error)
+        return ledger;
+    return open(immutable_uri(path), SQLite::OPEN_READONLY | SQLite::OPEN_URI);
 }
 
 Result<std::string> Ledger::set_aside(const std::string& path) {
@@ -354,6 +378,17 @@ Result<std::set<ModuleBuild>> Ledger::leaked() {
                 builds.insert({rows.getColumn(0).getString(), rows.getColumn(1).getString()});
             return builds;
         });
+}
+
+Result<std::optional<std::string>> Ledger::record(const std::string& id) {
+    return guarded(fmt::format("reading the ledger {}", state_->path),
+                   [&]() -> Result<std::optional<std::string>> {
+                       SQLite::Statement row(state_->database, "SELECT record FROM unloads WHERE id = ?");
+                       row.bind(1, id);
+                       if (!row.executeStep() || row.getColumn(0).isNull())
+                           return std::nullopt;
+                       return row.getColumn(0).getString();
+                   });
 }
 
 Result<std::vector<std::string>> Ledger::find(const std::string& id_prefix) {

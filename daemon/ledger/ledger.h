@@ -84,6 +84,8 @@ public:
     Result<std::vector<IncidentSummary>> incidents(const std::optional<std::string>& module);
     // Of that kernel's, by its release, or of all kernels', the last one first.
     Result<std::vector<StoredFree>> frees(const std::optional<std::string>& kernel);
+    // The record (JSON) of an incident, by its whole id; nothing where there is none.
+    Result<std::optional<std::string>> record(const std::string& id);
     // The records (JSON) of all incidents whose id begins so, two at most.
     Result<std::vector<std::string>> find(const std::string& id_prefix);
 

@@ -195,6 +195,7 @@ RecordedTimer recorded_timer() {
             "m_cb [m]",
             0xffffffffc0a03040,
             0xffffffffc0a01000,
+            {},
             "never-deleted",
             "insmod (pid 11) from task context"};
 }
@@ -307,20 +308,211 @@ TEST(Diagnosis, is_closed_by_what_the_log_told_right_before_where_no_address_say
     EXPECT_FALSE(after.diagnosis.closed) << "it came later";
 }
 
-TEST(Diagnosis, of_a_text_of_several_boots_is_of_the_first_crash_and_its_boot) {
+/* What is easily taken for it, and what hides it */
+
+TEST(Diagnosis, of_what_a_core_timers_callback_calls_is_no_timers) {
+    const auto text = callback_crash();
+    for (const auto* const mark : {"", "? "}) {
+        auto of_core = with(text, " call_timer_fn+0x2a/0x120",
+                            std::string(" ") + mark +
+                                "dev_watchdog+0x22b/0x230\n"
+                                "[   10.000017]  " +
+                                mark + "call_timer_fn+0x2a/0x120");
+        of_core = with(of_core, "? rcu_core+0x1/0x2",
+                       "? __die+0x24/0x80\n[   10.000016]  ? asm_exc_page_fault+0x27/0x30");
+        EXPECT_EQ(Case(of_core).diagnosis.verdict, CrashVerdict::related) << mark;
+    }
+    // What the report left on the stack itself hides nothing.
+    auto hidden =
+        with(text, "? rcu_core+0x1/0x2",
+             "? show_regs+0x6d/0x80\n[   10.000016]  ? __die+0x24/0x80\n[   10.000016]  ? "
+             "page_fault_oops+0x9/0x10\n"
+             "[   10.000016]  ? exc_page_fault+0x83/0x1b0\n[   10.000016]  ? asm_exc_page_fault+0x27/0x30");
+    hidden = with(hidden, " call_timer_fn", " ? call_timer_fn");
+    EXPECT_EQ(Case(hidden).diagnosis.verdict, CrashVerdict::this_pattern);
+}
+
+TEST(Diagnosis, of_arm64_takes_no_user_address_for_a_modules) {
+    const std::string text =
+        "Unable to handle kernel paging request at virtual address 0000aaaadeadb000\n"
+        "Internal error: Oops: 0000000086000004 [#1] SMP\n"
+        "Modules linked in: other\n"
+        "CPU: 2 PID: 0 Comm: swapper/2 Tainted: G           O       6.1.0 #1\n"
+        "pstate: 60000005 (nZCv daif -PAN -UAO -TCO -DIT -SSBS BTYPE=--)\n"
+        "pc : 0x0000aaaadeadb000\nlr : call_timer_fn.constprop.0+0x24/0x80\n"
+        "Call trace:\n 0x0000aaaadeadb000\n call_timer_fn+0x24/0x80\nCode: bad PC value\n";
+    EXPECT_EQ(Case(text).diagnosis.verdict, CrashVerdict::not_this_pattern);
+    const auto tcp = with(
+        with(text, "0x0000aaaadeadb000\nlr : call_timer_fn.constprop.0", "0xffffb1c52a3d2010\nlr : tcp_ack"),
+        " 0x0000aaaadeadb000\n", " 0xffffb1c52a3d2010\n tcp_ack+0x9/0x10\n");
+    EXPECT_EQ(
+        Case(with(with(tcp, "0000aaaadeadb000", "ffffb1c52a3d2010"), "other", "other [last unloaded: m]"))
+            .diagnosis.verdict,
+        CrashVerdict::related);
+}
+
+TEST(Diagnosis, is_not_led_astray_by_user_space) {
+    for (const auto* const line :
+         {"traps: gnome-shell[812] general protection fault ip:7f2c sp:7ffd error:0 in libc.so",
+          "Nov  4 12:00:01 host sshd[9]: Invalid user BUG: unable to handle page fault for address: 1",
+          "audit: Oops: 0002 [#1]"}) {
+        const Case of(std::string(line) + "\n" + wheel_crash);
+        EXPECT_EQ(of.diagnosis.verdict, CrashVerdict::this_pattern) << line;
+        EXPECT_EQ(of.diagnosis.primary->first_line, 2U) << line;
+    }
+    auto forged = told();
+    forged = with(forged, "[    9.0] disarmd: LEAK: module",
+                  "Nov  4 12:00:01 host sshd[9]: Invalid user disarmd: LEAK: module");
+    EXPECT_THAT(read_crash(forged).told, IsEmpty());
+}
+
+TEST(Diagnosis, of_a_page_fault_that_a_hung_task_had_met_long_before) {
+    const std::string hung =
+        "INFO: task reader:123 blocked for more than 120 seconds.\nCall Trace:\n __schedule+0x1/0x2\n"
+        " exc_page_fault+0x1/0x2\n asm_exc_page_fault+0x1/0x2\n"
+        "RIP: 0010:rep_movs_alternative+0x4a/0x70\n copy_to_user+0x1/0x2\n";
+    const Case of(hung + wheel_crash);
+    EXPECT_EQ(of.diagnosis.verdict, CrashVerdict::this_pattern);
+}
+
+TEST(Diagnosis, of_an_oops_that_was_survived_and_one_hours_later) {
+    auto before = with(wheel_crash, "__run_timers+0xd3/0x290", "other_fn+0xd3/0x290 [other]");
+    before = before.substr(0, before.find("[   10.000028]"));
+    const Case of(before + wheel_crash);
+    EXPECT_EQ(of.diagnosis.verdict, CrashVerdict::this_pattern);
+    EXPECT_EQ(of.diagnosis.primary->first_line, 28U);
+    EXPECT_THAT(of.diagnosis.evidence, testing::Contains(testing::Field(&Evidence::line, 1U)))
+        << "it is told";
+}
+
+TEST(Diagnosis, of_an_assertion_or_a_null_that_a_module_passed_blames_that_module) {
+    const auto in_module =
+        with(wheel_crash, " run_timer_softirq", " other_fn+0x1/0x2 [other]\n[   10.000017]  do_one_initcall");
+    auto null = with(in_module, "for address: ffffffffc0a03048", "for address: 0000000000000018");
+    EXPECT_EQ(Case(with(null, "__run_timers+0xd3/0x290", "lock_timer_base+0x16/0x60")).diagnosis.verdict,
+              CrashVerdict::not_this_pattern);
+    auto bug = with(in_module, "BUG: unable to handle page fault for address: ffffffffc0a03048",
+                    "kernel BUG at kernel/time/timer.c:1145!");
+    bug = with(with(bug, "#PF: supervisor write access in kernel mode", "x"),
+               "#PF: error_code(0x0002) - not-present page", "x");
+    bug = with(with(bug, "Oops: 0002 [#1]", "invalid opcode: 0000 [#1]"), "__run_timers+0xd3/0x290",
+               "add_timer+0x1f4/0x200");
+    EXPECT_EQ(Case(bug).diagnosis.verdict, CrashVerdict::not_this_pattern);
+}
+
+TEST(Diagnosis, infers_no_instruction_from_what_may_be_the_kernels_image) {
+    auto text = with(wheel_crash, "RCX: ffffffffc0a03040", "RCX: ffffffffa6c060c0");
+    text = with(text,
+                "[   10.000008] Code: 48 8b 0f 48 89 0e 48 85 c9 74 04 <48> 89 71 08 48 c7 07 00 00 00 00\n",
+                "");
+    text = with(text, "for address: ffffffffc0a03048", "for address: 6b6b6b6b6b6b6b73");
+    EXPECT_FALSE(Case(text).diagnosis.instruction);
+    EXPECT_NE(Case(text).diagnosis.verdict, CrashVerdict::this_pattern);
+}
+
+TEST(Diagnosis, of_what_the_kernel_checks_itself) {
+    auto cfi = with(
+        wheel_crash, "BUG: unable to handle page fault for address: ffffffffc0a03048",
+        "CFI failure at call_timer_fn+0x2a/0x120 (target: 0xffffffffc0a01000; expected type: 0x2c3f9a1b)");
+    cfi = with(with(cfi, "#PF: supervisor write access in kernel mode", "x"),
+               "#PF: error_code(0x0002) - not-present page", "x");
+    cfi = with(with(cfi, "Oops: 0002 [#1]", "invalid opcode: 0000 [#1]"), "__run_timers+0xd3/0x290",
+               "call_timer_fn+0x2a/0x120");
+    EXPECT_EQ(Case(cfi).diagnosis.verdict, CrashVerdict::this_pattern);
+    EXPECT_NE(
+        Case(with(cfi, "target: 0xffffffffc0a01000", "target: other_fn+0x0/0x10 [other]")).diagnosis.verdict,
+        CrashVerdict::this_pattern);
+    const std::string odebug =
+        "ODEBUG: free active (active state 0) object: ffffffffc048b020 object type: timer_list hint: "
+        "m_fn+0x0/0x20 [m]\n"
+        "WARNING: CPU: 1 PID: 374 at lib/debugobjects.c:514 debug_print_object+0x7d/0xb0\nRIP: "
+        "0010:debug_print_object+0x7d/0xb0\n"
+        "Call Trace:\n vfree+0x76/0x2f0\n free_module+0x1a5/0x2a0\n---[ end trace 0 ]---\n"
+        "Kernel panic - not syncing: kernel: panic_on_warn set ...\n";
+    EXPECT_EQ(Case(odebug).diagnosis.verdict, CrashVerdict::this_pattern);
+    EXPECT_THAT(Case(odebug).diagnosis.what, HasSubstr("m_fn"));
+    EXPECT_EQ(Case(with(odebug, " free_module", " kfree")).diagnosis.verdict, CrashVerdict::not_this_pattern);
+}
+
+TEST(Diagnosis, of_kasan_tells_a_live_variable_from_a_freed_modules_memory) {
+    const std::string text =
+        "BUG: KASAN: global-out-of-bounds in enqueue_timer+0x34/0x80\n"
+        "Write of size 8 at addr ffffffffc04e07c8 by task insmod/9\nCall Trace:\n enqueue_timer+0x34/0x80\n"
+        " __do_sys_finit_module+0x1/0x2\nModules linked in: other [last unloaded: m]\n";
+    EXPECT_NE(Case(text).diagnosis.verdict, CrashVerdict::this_pattern);
+}
+
+TEST(Diagnosis, of_stuck_cpus_in_the_timer_code) {
+    EXPECT_EQ(Case("rcu: INFO: rcu_preempt self-detected stall on CPU\nRIP: 0010:__run_timers+0xc7/0x280\n"
+                   "Kernel panic - not syncing: RCU Stall\n")
+                  .diagnosis.verdict,
+              CrashVerdict::cant_tell);
+}
+
+TEST(Diagnosis, is_not_closed_by_a_leak_that_had_fired_or_was_of_another_boot) {
+    auto text = with(wheel_crash, "for address: ffffffffc0a03048", "for address: 6b6b6b6b6b6b6b73");
+    text = with(text, "RCX: ffffffffc0a03040", "RCX: 6b6b6b6b6b6b6b6b");
+    std::string days_later = text;
+    for (std::size_t at = 0; (at = days_later.find("[   10.", at)) != std::string::npos;)
+        days_later.replace(at, 7, "[260010.");
+    const Case fired(told() + days_later);
+    EXPECT_EQ(fired.diagnosis.verdict, CrashVerdict::cant_tell);
+    EXPECT_FALSE(fired.diagnosis.closed);
+    auto of_before = recorded();
+    of_before.freed_at_s = 1'700'000'000;
+    const std::string clock =
+        "[    4.0] rtc_cmos 00:07: setting system clock to 2026-11-28T04:54:36 UTC (1795841676)\n";
+    EXPECT_TRUE(Case(wheel_crash, {of_before}).diagnosis.closed) << "nobody knows when it was";
+    EXPECT_FALSE(Case(clock + wheel_crash, {of_before}).diagnosis.closed);
+    of_before.freed_at_s = 1'795'841'680;
+    EXPECT_TRUE(Case(clock + wheel_crash, {of_before}).diagnosis.closed);
+}
+
+TEST(Diagnosis, is_not_closed_by_a_drained_timer_or_any_register_of_another_crash) {
+    auto timer = recorded_timer();
+    timer.timer = 0xffff9c3b5c92a0c0; // rbx
+    const auto other = with(wheel_crash, "__run_timers+0xd3/0x290", "tcp_orphan_update+0x1c/0x40");
+    auto elsewhere = recorded({timer});
+    elsewhere.ranges.clear();
+    EXPECT_FALSE(Case(other, {elsewhere}).diagnosis.closed);
+    auto drained = recorded();
+    drained.drained = true;
+    drained.ranges.clear();
+    EXPECT_FALSE(Case(wheel_crash, {drained}).diagnosis.closed);
+}
+
+TEST(Diagnosis, of_a_host_that_disarmd_crashed_as_a_rule_says) {
+    const auto before = with(told(), "; incident", "; a panic follows, as the rule says; incident");
+    const Case of(before + "[    9.1] Kernel panic - not syncing: sysrq triggered crash\n");
+    EXPECT_EQ(of.diagnosis.verdict, CrashVerdict::this_pattern);
+    ASSERT_TRUE(of.diagnosis.closed);
+    EXPECT_EQ(of.diagnosis.closed->free.module, "k");
+    EXPECT_EQ(
+        Case(told() + "[    9.1] Kernel panic - not syncing: sysrq triggered crash\n").diagnosis.verdict,
+        CrashVerdict::not_this_pattern);
+}
+
+TEST(Diagnosis, of_a_text_of_several_boots_is_of_one_of_them) {
     const std::string boot = "[    0.0] Linux version 6.1.0-56-amd64 (gcc)\n";
     auto poisoned = with(wheel_crash, "for address: ffffffffc0a03048", "for address: 6b6b6b6b6b6b6b73");
     poisoned = with(poisoned, "RCX: ffffffffc0a03040", "RCX: 6b6b6b6b6b6b6b6b");
-    const Case of(
-        boot + told() + boot + poisoned + boot +
-        with(with(wheel_crash, "[last unloaded: m(OE)]", "[last unloaded: other]"), "6.1.0-56", "6.1.0-57"));
-    EXPECT_EQ(of.diagnosis.verdict, CrashVerdict::cant_tell) << "what was told was told in a boot before";
-    EXPECT_FALSE(of.diagnosis.closed);
-    EXPECT_EQ(of.diagnosis.primary->first_line, 5U);
-    ASSERT_THAT(of.diagnosis.suspects, SizeIs(1));
-    EXPECT_EQ(of.diagnosis.suspects[0].module, "m") << "not the later boot's";
-    EXPECT_EQ(of.diagnosis.later_crashes, 1U);
-    EXPECT_THAT(of.diagnosis.consequences, SizeIs(1));
+    const Case first(boot + told() + boot + poisoned + boot +
+                     with(wheel_crash, "__run_timers+0xd3/0x290", "other_fn+0xd3/0x290 [other]"));
+    EXPECT_EQ(first.diagnosis.verdict, CrashVerdict::cant_tell) << "what was told was told in a boot before";
+    EXPECT_FALSE(first.diagnosis.closed);
+    EXPECT_EQ(first.diagnosis.primary->first_line, 5U);
+    EXPECT_EQ(first.diagnosis.other_crashes, 1U);
+    EXPECT_THAT(first.diagnosis.consequences, SizeIs(1)) << "the panic, and nothing of the next boot";
+    // One that is this pattern is what the command is asked for, with its own modules and its own kernel.
+    const Case later(
+        boot + poisoned + boot +
+        with(with(wheel_crash, "[last unloaded: m(OE)]", "[last unloaded: n]"), "6.1.0-56", "6.1.0-57"));
+    EXPECT_EQ(later.diagnosis.verdict, CrashVerdict::this_pattern);
+    EXPECT_EQ(later.diagnosis.primary->first_line, 31U);
+    EXPECT_EQ(later.diagnosis.primary->release, "6.1.0-57-amd64");
+    ASSERT_THAT(later.diagnosis.suspects, SizeIs(1));
+    EXPECT_EQ(later.diagnosis.suspects[0].module, "n");
+    EXPECT_EQ(later.diagnosis.other_crashes, 1U);
 }
 
 } // namespace

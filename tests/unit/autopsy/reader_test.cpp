@@ -46,8 +46,8 @@ void expect_wheel_crash(const CrashText& crash) {
     EXPECT_THAT(symbols_of(report), ElementsAre("? rcu_core", "run_timer_softirq", "handle_softirqs",
                                                 "asm_sysvec_apic_timer_interrupt", "do_idle"));
     EXPECT_EQ(report.exceptions[1].frames_above, 4U);
-    EXPECT_THAT(crash.modules.names, ElementsAre("ext4", "other"));
-    EXPECT_EQ(crash.modules.last_unloaded, "m");
+    EXPECT_THAT(report.modules.names, ElementsAre("ext4", "other"));
+    EXPECT_EQ(report.modules.last_unloaded, "m");
 }
 
 TEST(Reader, takes_an_oops_apart) {
@@ -72,7 +72,7 @@ TEST(Reader, takes_an_oops_apart) {
     EXPECT_EQ(report.frames[1].stack, Stack::interrupt);
     EXPECT_EQ(report.frames[4].stack, Stack::task);
     EXPECT_EQ(report.frames[1].line, 17U);
-    EXPECT_EQ(crash.modules.last_unloaded_line, 26U);
+    EXPECT_EQ(report.modules.last_unloaded_line, 26U);
     EXPECT_EQ(crash.reports[1].kind, ReportKind::panic);
 }
 
@@ -286,6 +286,22 @@ TEST(Reader, leaves_out_the_stacks_of_long_ago_that_kasan_shows) {
     EXPECT_THAT(symbols_of(crash.reports.at(0)), ElementsAre("f"));
 }
 
+TEST(Reader, calls_registers_as_instructions_do) {
+    const auto crash = read_crash(
+        with(wheel_crash, "RAX: 0000000000000001 RBX", "R08: 0000000000000001 R09: 0000000000000009 RBX"));
+    EXPECT_EQ(crash.reports.at(0).exceptions.at(0).registers.at("r9").value, 9U);
+}
+
+TEST(Reader, decodes_words_of_arm64) {
+    const auto crash =
+        read_crash("Unable to handle kernel paging request at virtual address dead000000000122\n"
+                   "pc : __run_timers+0x1a8/0x2f0\nCode: f9400020 f9400421 b4000040 (f9000401) f9000020\n");
+    const auto& met = crash.reports.at(0).exceptions.at(0);
+    EXPECT_EQ(met.code_at, 12U);
+    EXPECT_EQ(met.code.at(12), 0x01);
+    EXPECT_EQ(met.code.at(15), 0xf9);
+}
+
 TEST(Reader, takes_what_arm64_prints) {
     const auto crash =
         read_crash(R"([  100.1] Unable to handle kernel paging request at virtual address ffff800001230000
@@ -314,7 +330,7 @@ TEST(Reader, takes_what_arm64_prints) {
     EXPECT_EQ(report.exceptions[0].ip.address, 0xffff800001230000);
     EXPECT_TRUE(report.exceptions[0].code_unreadable);
     EXPECT_EQ(report.exceptions[0].registers.at("x28").value, 0xffff000003c2ac40);
-    EXPECT_EQ(crash.modules.last_unloaded, "m");
+    EXPECT_EQ(report.modules.last_unloaded, "m");
     EXPECT_EQ(diagnose(crash, {}).verdict, CrashVerdict::this_pattern);
 }
 
@@ -414,6 +430,7 @@ void expect_bounded(std::string_view bytes) {
     ASSERT_LE(crash.modules.names.size(), modules_max);
     for (const auto& report : crash.reports) {
         ASSERT_LE(report.frames.size(), frames_max);
+        ASSERT_LE(report.modules.names.size(), modules_max);
         ASSERT_LE(report.first_line, crash.lines);
         for (const auto& exception : report.exceptions)
             ASSERT_LE(exception.frames_above, report.frames.size());

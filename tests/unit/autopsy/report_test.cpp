@@ -40,7 +40,13 @@ std::vector<RecordedFree> ledger() {
     free.leak = true;
     free.causes = "never-deleted";
     free.when = "2026-11-23T18:41:48.123Z";
-    free.timers = {{0, "timer", "m_cb [m]", 0xffffffffc0a03040, 0xffffffffc0a01000, "never-deleted",
+    free.timers = {{0,
+                    "timer",
+                    "m_cb [m]",
+                    0xffffffffc0a03040,
+                    0xffffffffc0a01000,
+                    {},
+                    "never-deleted",
                     "insmod (pid 11) from task context"}};
     return {free};
 }
