@@ -340,7 +340,8 @@ Result<void> add_text(std::string_view text, const std::string& path, Config& co
     try {
         document = toml::parse(text, path);
     } catch (const toml::parse_error& error) {
-        return fail({EINVAL, fmt::format("{}:{}: {}", path, error.source().begin.line, error.description())});
+        return fail({EINVAL, fmt::format("{}:{}: {}", path, error.source().begin.line,
+                                         printable(error.description()))});
     }
     for (const auto& [key, node] : document) {
         if (auto read = read_key(path, key.str(), node, config); !read)
