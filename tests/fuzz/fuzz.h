@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <string_view>
+#include <vector>
+
+// A target defines it; libFuzzer has main().
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
+
+namespace disarmd::fuzz {
+
+// What has to hold whatever was read.
+inline void check(bool holds, const char* what) {
+    if (holds)
+        return;
+    std::fprintf(stderr, "This does not hold: %s\n", what);
+    std::abort();
+}
+
+inline bool is_plain(std::string_view text) {
+    return std::ranges::all_of(text, [](char c) { return (c >= ' ' && c <= '~') || c == '\n'; });
+}
+
+// A copy of a part of the input, as a read past its end is not seen where more of it follows.
+inline std::vector<char> copy_of(std::string_view part) {
+    return {part.begin(), part.end()};
+}
+
+} // namespace disarmd::fuzz
