@@ -68,8 +68,6 @@ struct Scene {
     bool context_is_sure = false;          // a frame that the unwinder vouches for says so
     const Frame* module_frame = nullptr;   // the innermost one of a module that is linked in
     const Frame* nameless_frame = nullptr; // the innermost one of module space that has no name
-    bool knows_modules = false;            // the text lists them
-    bool unloaded_before = false;          // a module was, since the boot
     bool none_was_unloaded = false;        // the text says so
     std::optional<ClosedCase> closed;
 
@@ -343,9 +341,6 @@ Scene scene_of(const CrashText& crash, const Report* report, const std::vector<R
     Scene scene(crash);
     scene.modules = report != nullptr && report->modules.line != 0 ? report->modules : crash.modules;
     const auto& modules = scene.modules;
-    scene.knows_modules = modules.line != 0;
-    scene.unloaded_before =
-        (!modules.last_unloaded.empty() && !says_nothing(modules.last_unloaded)) || !crash.told.empty();
     if (report == nullptr)
         return scene;
     scene.none_was_unloaded = modules.line >= report->first_line && !modules.is_cut &&

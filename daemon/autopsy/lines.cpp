@@ -123,8 +123,14 @@ void skip_unknown_front(std::string_view& text) {
     re2::StringPiece stamp;
     const auto head = text.substr(0, front_max);
     re2::StringPiece rest(head.data(), head.size());
-    if (RE2::Consume(&rest, front, &stamp))
-        text.remove_prefix(head.size() - rest.size() - stamp.size());
+    if (!RE2::Consume(&rest, front, &stamp))
+        return;
+    // Another program's line ("sshd[9]: ") can quote the kernel, by the word of whoever talks to it.
+    static const RE2 program(R"([a-z][\w.-]*(?:\[\d+\])?: )");
+    const auto length = head.size() - rest.size() - stamp.size();
+    const auto skipped = head.substr(0, length - (stamp.empty() ? std::string_view("kernel: ").size() : 0));
+    if (!RE2::PartialMatch(re2::StringPiece(skipped.data(), skipped.size()), program))
+        text.remove_prefix(length);
 }
 
 void skip_what_is_in_front(std::string_view& text, TextLine& line) {

@@ -217,7 +217,6 @@ private:
     std::string task_cpu_;              // of the crash utility's next backtrace
     std::string task_comm_;
     std::string panic_; // its header's
-    std::size_t panic_line_ = 0;
 };
 
 Report* Reader::open_report(const Printer& printer) {
@@ -722,7 +721,6 @@ bool Reader::read_header(const TextLine& line) {
     }
     if (has(line.text, panic, &what)) {
         panic_ = view_of(what);
-        panic_line_ = line.number;
         return true;
     }
     return false;

@@ -86,6 +86,11 @@ TEST(Lines, what_is_no_front_stays) {
     EXPECT_EQ(text_of("[last unloaded: zoo]"), "[last unloaded: zoo]");
     EXPECT_EQ(text_of("[exception RIP: x+1]"), "[exception RIP: x+1]");
     EXPECT_EQ(text_of("<IRQ>"), "<IRQ>");
+    // What somebody made another program say.
+    for (const auto* const line :
+         {"Nov  4 12:00:01 host sshd[9]: Invalid user kernel: disarmd: LEAK: module m",
+          "Nov  4 12:00:01 host sudo: [   12.345678] BUG: unable to handle"})
+        EXPECT_EQ(text_of(line), line);
 }
 
 TEST(Lines, hold_printable_ascii_only) {
