@@ -352,13 +352,15 @@ Scene scene_of(const CrashText& crash, const Report* report, const std::vector<R
         !report->exceptions.front().user)
         scene.met = &report->exceptions.front();
     // Where the kernel looked at the target before it jumped there, that is what was met.
-    const auto target = report->call_target && report->call_target->symbol.empty()
-                            ? report->call_target->address
-                            : std::nullopt;
-    if (const auto there = std::ranges::find(report->exceptions, target,
-                                             [](const Exception& exception) { return exception.ip.address; });
-        target && there != report->exceptions.end())
-        scene.met = &*there;
+    std::optional<std::uint64_t> target;
+    if (report->call_target && report->call_target->symbol.empty())
+        target = report->call_target->address;
+    if (target) {
+        const auto there = std::ranges::find_if(
+            report->exceptions, [&](const Exception& exception) { return exception.ip.address == *target; });
+        if (there != report->exceptions.end())
+            scene.met = &*there;
+    }
     scene.below = frames_below(*report, scene.met);
     if (scene.met != nullptr) {
         scene.ip = scene.met->ip;
