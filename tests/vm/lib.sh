@@ -31,3 +31,14 @@ usage_from() {
 need() {
 	command -v "$1" >/dev/null || die "$1 is missing: apt-get install $2"
 }
+
+# false_breakpoint CONSOLE: whether the guest died of a breakpoint in the kernel's own code that isn't there. The
+# kernel sets and removes breakpoints as it patches itself, and once in thousands of boots QEMU runs into
+# one that has gone: of nothing that the guest has done.
+false_breakpoint() {
+	awk '
+		/\[#1\]/ { trapped = /int3: 0000/ }
+		trapped && rip == "" && sub(/.*RIP: 0010:/, "") { sub(/[ \r]*$/, ""); rip = $0 }
+		trapped && code == "" && sub(/.*Code: /, "") { code = $0 }
+		END { exit !(rip ~ /^[A-Za-z_][A-Za-z0-9_.]*\+0x[0-9a-f\/x]+$/ && code ~ / </ && code !~ /cc </) }' "$1"
+}
