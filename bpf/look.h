@@ -92,6 +92,27 @@ __weak __noinline int linkage_of(u64 timer, u64 callback, u32 kind, u32 can_be_l
 	return linkage;
 }
 
+/*
+ * Events, of which none was lost, say that a timer is armed, and its memory that it is none: it was
+ * given away without a delete. The scan has then met what is there now, and says nothing of it. An
+ * hrtimer is queued after its start was traced; not so one that was before this look began.
+ */
+static __always_inline bool was_given_away(struct walk *walk, const struct unload_record *record,
+					   struct find *find, u64 timer,
+					   const struct tracked_timer *entry)
+{
+	bool owned;
+
+	if (!walk->asked_tracking || tracked_by_kprobes || !entry->armed_ns ||
+	    entry->armed_ns >= walk->since_ns)
+		return false;
+	find->timer = timer;
+	owned = owners_of(walk, record, find, entry) != 0;
+	find->timer = 0;
+	/* Deleted meanwhile: that is traced before it is done. */
+	return owned && *(volatile const __u8 *)&entry->armed;
+}
+
 /* A tracked timer counts if that confirms it. */
 static __always_inline void confirm(struct walk *walk, const struct unload_record *record,
 				    struct find *find, u64 timer, const struct tracked_timer *entry)
@@ -110,8 +131,11 @@ static __always_inline void confirm(struct walk *walk, const struct unload_recor
 	}
 	linkage =
 		linkage_of(timer, entry->callback, entry->kind, entry->armed || tracked_by_kprobes);
-	if (linkage == UNLINKED)
+	if (linkage == UNLINKED) {
+		if (was_given_away(walk, record, find, timer, entry))
+			walk->gaps |= GAP_OVERWRITTEN;
 		return;
+	}
 	find->timer = timer;
 	/* It was still pending when those that execute were looked at. */
 	if (linkage == EXECUTING)

@@ -36,6 +36,8 @@ constexpr std::array gap_texts{
             "tracking: the kernel did not run the program that sees the module's memory go"},
     GapText{abi::GAP_LOST_MEANWHILE, "tracking: arms were lost while the module was being freed"},
     GapText{abi::GAP_UNCONFIRMED, "tracking: a timer of the module was in motion until the end"},
+    GapText{abi::GAP_OVERWRITTEN, "tracking: a timer of the module was armed, and is gone: its memory was "
+                                  "given away, or overwritten, without a delete"},
     GapText{abi::GAP_OVERRUN,
             "tracking: while the module was being freed, more timers were armed than are remembered"},
     GapText{abi::GAP_ORPHANS, "timers that earlier modules left can't be told from this one's"},

@@ -201,7 +201,9 @@ enum verdict_gap {
 	GAP_SCAN_DISPUTED =
 		65536, /* a timer was found that is an earlier module's, if tracking is right */
 	GAP_ORPHANS = 131072, /* an earlier module's timers can't be told from this one's */
-	GAP_END = 262144,     /* none: above all of them */
+	GAP_OVERWRITTEN =
+		262144,	  /* a tracked timer is armed, and its memory holds something else */
+	GAP_END = 524288, /* none: above all of them */
 };
 
 #define SCAN_GAPS                                                                                  \

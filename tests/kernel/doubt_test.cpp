@@ -133,6 +133,24 @@ TEST_P(Doubt, a_great_many_timers_are_read_to_the_last) {
         expect_clean(unload);
 }
 
+// It was armed, and freed with what it lay in: what is linked there by now is anything.
+class GivenAway : public Doubt {};
+
+TEST_P(GivenAway, timers_make_no_clean_unload) {
+    const auto guest = run_guest({GetParam(), 2, 400}, R"sh(
+        serve
+        insmod /modules/crash.ko in=object left=1 delay_ms=600000; unload crash
+        judged
+    )sh");
+    ASSERT_EQ(guest.results.size(), 1U) << guest.console;
+    EXPECT_EQ(guest.results[0]["module"], "crash");
+    // Where tracking can be asked, it alone knows better than what the scan met there.
+    if (can_ask_tracking())
+        expect_inconclusive(guest.results[0], {"tracking: a timer of the module was armed, and is gone"});
+    else
+        expect_inconclusive(guest.results[0], {"scan: ", "tracking: "});
+}
+
 // A kernel that does not say where its timers are.
 TEST_P(Doubt, without_the_scan_tracking_decides) {
     const auto guest = run_guest({GetParam(), 2, 400}, fmt::format(R"sh(
@@ -474,6 +492,8 @@ TEST_P(Doubt, no_race_hides_a_leak) {
 
 constexpr auto name_test = [](const auto& test) { return kernel_test_name(test.param); };
 
+INSTANTIATE_TEST_SUITE_P(Kernels, GivenAway, testing::ValuesIn(outermost_kernels()), name_test);
+INSTANTIATE_TEST_SUITE_P(Long, GivenAway, testing::ValuesIn(inner_kernels()), name_test);
 INSTANTIATE_TEST_SUITE_P(Kernels, Doubt, testing::ValuesIn(oldest_kernel()), name_test);
 INSTANTIATE_TEST_SUITE_P(Long, Doubt, testing::ValuesIn(newer_kernels()), name_test);
 

@@ -51,6 +51,7 @@ constexpr std::array gaps_by_bit{
     Gap{abi::GAP_END_UNSEEN, Gap::Of::verdict, "tracking: ", "that sees the module's memory go"},
     Gap{abi::GAP_SCAN_DISPUTED, Gap::Of::scan, "scan: ", "takes for one of an earlier module"},
     Gap{abi::GAP_ORPHANS, Gap::Of::verdict, "timers that earlier modules left", "can't be told"},
+    Gap{abi::GAP_OVERWRITTEN, Gap::Of::verdict, "tracking: ", "its memory was given away"},
 };
 constexpr std::uint32_t all_gaps = abi::GAP_END - 1;
 static_assert(1U << gaps_by_bit.size() == abi::GAP_END, "every gap of the ABI is in the table");
