@@ -117,7 +117,8 @@ static __always_inline enum progress conclude(struct walk *walk, struct unload_r
 		return GOES_ON;
 	}
 	/* What a scan with gaps may have missed, tracking still knows. */
-	if (walk->stage != STAGE_LATE && (walk->gaps & SCAN_GAPS) && !walk->asked_tracking) {
+	if (walk->stage != STAGE_LATE && (walk->gaps & SCAN_GAPS) && tracks &&
+	    !walk->asked_tracking) {
 		walk->asked_tracking = 1;
 		if (iterates) {
 			walk->phase = WALK_TABLE;
@@ -137,11 +138,11 @@ static __always_inline enum progress conclude(struct walk *walk, struct unload_r
 	if (walk->stage == STAGE_FIRST && sees_memory_free())
 		return AT_END;
 	/*
-	 * Per-CPU timers of core code that were armed since are to be found nowhere but in their
-	 * wheels and trees.
+	 * What was armed since nobody has tracked, or it is a per-CPU timer of core code: it is to
+	 * be found nowhere but in the wheels and trees.
 	 */
-	if (walk->stage == STAGE_LATE &&
-	    (record->memory.percpu.size || verdict_of(0, record->gaps) != VERDICT_CLEAN)) {
+	if (walk->stage == STAGE_LATE && (!tracks || record->memory.percpu.size ||
+					  verdict_of(0, record->gaps) != VERDICT_CLEAN)) {
 		begin_look(walk, STAGE_AGAIN);
 		return GOES_ON;
 	}

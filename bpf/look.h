@@ -127,6 +127,11 @@ static __always_inline void confirm(struct walk *walk, const struct unload_recor
 	if ((entry->orphaned & OWNED_BY_OBJECT) &&
 	    !(walk->purpose == FOR_DRAIN && entry->reported >= record->id)) {
 		find->timer = entry->armed ? timer : 0;
+		if (tracks)
+			return;
+		if (owners_of(walk, record, find, entry))
+			walk->gaps |= GAP_ORPHANS;
+		find->timer = 0;
 		return;
 	}
 	linkage =

@@ -43,7 +43,12 @@ const volatile __u64 deleting_functions[DELETING_FUNCTION_MAX] __weak = {};
  * seen; 0: nothing is.
  */
 const volatile __u64 inherited_until_ns __weak = 0;
-/* Whether arms and disarms are seen by kprobes: not under the lock of the timer's base. */
+/*
+ * Whether arms and disarms are seen. If not, an entry of armed_timers is one that was found armed
+ * as its module was freed, and tells no more than that.
+ */
+const volatile __u8 tracks __weak = 1;
+/* Whether they are seen by kprobes: not under the lock of the timer's base. */
 const volatile __u8 tracked_by_kprobes __weak = 0;
 
 /* Set by user space once every tracking program is attached; a gap of tracking until then. */

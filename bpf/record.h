@@ -146,6 +146,8 @@ static __always_inline u32 tracking_gaps(const struct unload_record *record)
 		gaps |= GAP_HOOKS;
 	if (!hooks_are_on())
 		gaps |= GAP_HOOKS_OFF;
+	if (!tracks)
+		return gaps | GAP_TRACKING_OFF;
 	if (tracked_by_kprobes)
 		gaps |= GAP_TRACKING_UNSURE;
 	if (last_lost_arm_ns && last_lost_arm_ns >= record->loaded_ns)

@@ -90,13 +90,14 @@ static __always_inline u8 earlier_owners(const struct walk *walk,
 }
 
 /*
- * Whether a timer of which no arm is seen was armed again since: in per-CPU memory, and calling the
- * core. One that is an orphan still has its expiry.
+ * Whether a timer of which no arm is seen was armed again since: nobody tracks any, or it is in
+ * per-CPU memory, and calling the core. One that is an orphan still has its expiry.
  */
 static __always_inline bool armed_unseen(const struct find *find, u64 expires)
 {
-	return !in_module_space(find->facts.callback) && !in_module_space(find->timer) &&
-	       find->facts.expires != expires;
+	if (tracks && (in_module_space(find->facts.callback) || in_module_space(find->timer)))
+		return false;
+	return find->facts.expires != expires;
 }
 
 /*
@@ -230,7 +231,7 @@ static __always_inline void report(struct walk *walk, struct unload_record *reco
 	} else if (entry) {
 		if (entry->reported == id)
 			return;
-		if (entry->armed)
+		if (entry->armed && tracks)
 			find->sources |= SOURCE_TRACKING;
 	} else {
 		struct untracked_report *before = bpf_map_lookup_elem(&reported_untracked, &timer);

@@ -52,14 +52,20 @@ struct {
 } inherited_modules SEC(".maps");
 
 /* It is armed as it was then, so that it has not been armed since. */
-static __always_inline void inherit_timer(struct tracked_timer *entry, const struct find *find)
+static __always_inline struct tracked_timer *known_timer(const struct find *find)
 {
 	struct tracked_timer *known = bpf_map_lookup_elem(&inherited_timers, &find->timer);
 
 	if (!known || !known->armed || find->state != PENDING_ARMED ||
 	    known->callback != find->facts.callback || known->expires != find->facts.expires ||
 	    known->kind != find->facts.kind)
-		return;
+		return NULL;
+	return known;
+}
+
+static __always_inline void inherit_timer(struct tracked_timer *entry,
+					  const struct tracked_timer *known)
+{
 	entry->armed_pid = known->armed_pid;
 	entry->armed_cpu = known->armed_cpu;
 	__builtin_memcpy(entry->armed_comm, known->armed_comm, sizeof(entry->armed_comm));
@@ -174,7 +180,7 @@ static __always_inline void survey_begin(struct walk *walk)
 
 static __always_inline void survey_step(struct walk *walk)
 {
-	struct tracked_timer *entry;
+	struct tracked_timer *entry, *known;
 	struct find find = {};
 
 	switch (walk->phase) {
@@ -188,11 +194,15 @@ static __always_inline void survey_step(struct walk *walk)
 		scan_step(walk, &find);
 		break;
 	}
-	if (find.timer && (in_module_space(find.facts.callback) || in_module_space(find.timer))) {
-		entry = find_or_track(&find);
-		if (entry && !entry->armed_ns)
-			inherit_timer(entry, &find);
-	}
+	if (!find.timer || !(in_module_space(find.facts.callback) || in_module_space(find.timer)))
+		return;
+	known = known_timer(&find);
+	/* Nobody would see the end of others. */
+	if (!tracks && !(known && known->orphaned))
+		return;
+	entry = find_or_track(&find);
+	if (entry && known && !entry->armed_ns)
+		inherit_timer(entry, known);
 }
 
 /* Verified once, for itself. Returns whether it is done. */

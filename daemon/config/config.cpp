@@ -23,7 +23,6 @@ namespace disarmd {
 
 namespace {
 
-constexpr std::string_view backend_key = "probe_backend";
 // [[policy.rule]]
 constexpr std::string_view rules_table = "policy";
 constexpr std::string_view rules_key = "rule";
@@ -97,6 +96,28 @@ bool is_listen_address(const std::string& text) {
         return false;
     in_addr parsed{};
     return ::inet_pton(AF_INET, text.substr(0, colon).c_str(), &parsed) == 1;
+}
+
+// What is in no table: one of some words each.
+const std::vector<Key>& word_keys() {
+    static const std::vector<Key> all{
+        {"tracking",
+         [](const toml::node& node, Config& config) {
+             const auto word = node.value_exact<std::string_view>();
+             config.probe.tracks = word == "on";
+             return word == "on" || word == "off";
+         },
+         "on or off"},
+        {"probe_backend",
+         [](const toml::node& node, Config& config) {
+             const auto* const word = node.as_string();
+             const auto named = word != nullptr ? backend_named(word->get()) : std::nullopt;
+             config.probe.backend = named.value_or(config.probe.backend);
+             return named.has_value();
+         },
+         backend_words},
+    };
+    return all;
 }
 
 const std::map<std::string_view, std::vector<Key>>& tables() {
@@ -289,19 +310,13 @@ Result<void> read_table(const std::string& path, std::string_view name, const st
     return {};
 }
 
-Result<void> read_backend(const std::string& path, const toml::node& node, Backend& backend) {
-    const auto* const word = node.as_string();
-    const auto named = word != nullptr ? backend_named(word->get()) : std::nullopt;
-    if (!named)
-        return fail(
-            error_at(path, node, fmt::format("{} must be {}, in quotes", backend_key, backend_words)));
-    backend = *named;
-    return {};
-}
-
 Result<void> read_key(const std::string& path, std::string_view key, const toml::node& node, Config& config) {
-    if (key == backend_key)
-        return read_backend(path, node, config.probe.backend);
+    const auto word = std::ranges::find(word_keys(), key, &Key::name);
+    if (word != word_keys().end()) {
+        if (!word->take(node, config))
+            return fail(error_at(path, node, fmt::format("{} must be {}, in quotes", key, word->must_be)));
+        return {};
+    }
     const auto known = tables().find(key);
     if (known == tables().end())
         return fail(error_at(path, node, fmt::format("unknown key {}", printable(key))));
@@ -314,7 +329,9 @@ Result<void> read_key(const std::string& path, std::string_view key, const toml:
 } // namespace
 
 std::vector<Setting> settings() {
-    std::vector<Setting> all{{std::string(backend_key), backend_words}};
+    std::vector<Setting> all;
+    for (const auto& key : word_keys())
+        all.push_back({std::string(key.name), key.must_be});
     for (const auto& [table, keys] : tables()) {
         for (const auto& key : keys)
             all.push_back({fmt::format("{}.{}", table, key.name), key.must_be});

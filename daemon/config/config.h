@@ -37,7 +37,7 @@ struct Config {
         bool enabled = true;
         std::string listen = "127.0.0.1:9958"; // an IPv4 address and a port
     } metrics;
-    ProbeSettings probe; // probe_backend and [limits]
+    ProbeSettings probe; // tracking, probe_backend and [limits]
     Policy policy;
     std::vector<std::string> files; // that it was read from, in their order
 };

@@ -173,37 +173,26 @@ std::vector<HookPlan> kprobe_plans() {
 }
 
 // Functions by trampolines where the backend trusts them, else by kprobes.
-std::vector<HookPlan> module_plans(Backend backend) {
-    const bool trampolines = backend == Backend::tracepoint;
-    const auto ways = [&](std::vector<std::vector<Program>> by_trampoline,
-                          std::vector<std::vector<Program>> by_kprobe) {
+class FunctionWays {
+public:
+    explicit FunctionWays(Backend backend) : trampolines_(backend == Backend::tracepoint) {}
+
+    [[nodiscard]] bool trampolines() const { return trampolines_; }
+    std::vector<std::vector<Program>> operator()(std::vector<std::vector<Program>> by_trampoline,
+                                                 std::vector<std::vector<Program>> by_kprobe) const {
         std::vector<std::vector<Program>> all;
-        if (trampolines)
+        if (trampolines_)
             all = std::move(by_trampoline);
         std::ranges::move(by_kprobe, std::back_inserter(all));
         return all;
-    };
-    std::vector<std::vector<Program>> free_ways{
-        {{"on_module_free", raw_tracepoint, {"module_free"}, false, Loop::needed},
-         {"look_at_module_free", raw_tracepoint, {"module_free"}}},
-        {{"on_module_free", raw_tracepoint, {"module_free"}, false, Loop::lacking},
-         {"look_at_module_free_unrolled", raw_tracepoint, {"module_free"}}},
-    };
-    std::vector<std::vector<Program>> free_kprobes{
-        {{"kprobe_free_module", kprobe, {"free_module"}, false, Loop::needed}},
-        {{"kprobe_free_module_unrolled", kprobe, {"free_module"}, false, Loop::lacking}},
-    };
-    // A kprobe's program is not preempted, in which another task on that CPU would miss its own. But where
-    // there is no bpf_loop() (before 5.17) a kprobe may be none that stays without the daemon.
-    std::vector<std::vector<Program>> memory_ways{
-        {{"kprobe_module_memory_free", kprobe, memory_free, false, Loop::needed}},
-        {{"kprobe_module_memory_free_unrolled", kprobe, memory_free, false, Loop::lacking}},
-    };
-    if (trampolines) {
-        memory_ways.push_back({{"on_module_memory_free", fentry, memory_free, false, Loop::needed}});
-        memory_ways.insert(memory_ways.begin(),
-                           {{"on_module_memory_free_unrolled", fentry, memory_free, false, Loop::lacking}});
     }
+
+private:
+    bool trampolines_;
+};
+
+// What is done to timers by functions of which the kernel tells no event.
+std::vector<HookPlan> timer_function_plans(const FunctionWays& ways) {
     return {
         {"calls that delete delayed works", HookRole::detail,
          ways({{{"on_work_cancel_call", fentry, {work_cancel}},
@@ -226,6 +215,32 @@ std::vector<HookPlan> module_plans(Backend backend) {
                 {"on_hrtimers_migrate", fentry, {"hrtimers_cpu_dying", "hrtimers_dead_cpu"}}}},
               {{{"kprobe_migrate_exit", kretprobe, {"hrtimers_cpu_dying", "hrtimers_dead_cpu"}},
                 {"kprobe_migrate", kprobe, {"hrtimers_cpu_dying", "hrtimers_dead_cpu"}}}})},
+    };
+}
+
+std::vector<HookPlan> module_plans(const FunctionWays& ways) {
+    std::vector<std::vector<Program>> free_ways{
+        {{"on_module_free", raw_tracepoint, {"module_free"}, false, Loop::needed},
+         {"look_at_module_free", raw_tracepoint, {"module_free"}}},
+        {{"on_module_free", raw_tracepoint, {"module_free"}, false, Loop::lacking},
+         {"look_at_module_free_unrolled", raw_tracepoint, {"module_free"}}},
+    };
+    std::vector<std::vector<Program>> free_kprobes{
+        {{"kprobe_free_module", kprobe, {"free_module"}, false, Loop::needed}},
+        {{"kprobe_free_module_unrolled", kprobe, {"free_module"}, false, Loop::lacking}},
+    };
+    // A kprobe's program is not preempted, in which another task on that CPU would miss its own. But where
+    // there is no bpf_loop() (before 5.17) a kprobe may be none that stays without the daemon.
+    std::vector<std::vector<Program>> memory_ways{
+        {{"kprobe_module_memory_free", kprobe, memory_free, false, Loop::needed}},
+        {{"kprobe_module_memory_free_unrolled", kprobe, memory_free, false, Loop::lacking}},
+    };
+    if (ways.trampolines()) {
+        memory_ways.push_back({{"on_module_memory_free", fentry, memory_free, false, Loop::needed}});
+        memory_ways.insert(memory_ways.begin(),
+                           {{"on_module_memory_free_unrolled", fentry, memory_free, false, Loop::lacking}});
+    }
+    return {
         {std::string(memory_hook_purpose), HookRole::tracking, std::move(memory_ways)},
         {"loads being begun", HookRole::detail,
          ways({{{"on_load_module", fentry, load_module}}}, {{{"kprobe_load_module", kprobe, load_module}}})},
@@ -251,9 +266,14 @@ std::vector<HookPlan> module_plans(Backend backend) {
     };
 }
 
-std::vector<HookPlan> plans_of(Backend backend) {
-    auto plans = backend == Backend::kprobe ? kprobe_plans() : tracepoint_plans();
-    std::ranges::move(module_plans(backend), std::back_inserter(plans));
+std::vector<HookPlan> plans_of(const HookWish& wish) {
+    const FunctionWays ways(wish.backend);
+    std::vector<HookPlan> plans;
+    if (wish.tracks) {
+        plans = wish.backend == Backend::kprobe ? kprobe_plans() : tracepoint_plans();
+        std::ranges::move(timer_function_plans(ways), std::back_inserter(plans));
+    }
+    std::ranges::move(module_plans(ways), std::back_inserter(plans));
     return plans;
 }
 
@@ -370,10 +390,10 @@ std::string_view name_of(HookRole role) {
     return "unknown";
 }
 
-std::vector<HookChoice> choose_hooks(Backend backend, const KernelOffer& offer,
+std::vector<HookChoice> choose_hooks(const HookWish& wish, const KernelOffer& offer,
                                      const std::set<std::string>& refused) {
     std::vector<HookChoice> choices;
-    for (const auto& plan : plans_of(backend))
+    for (const auto& plan : plans_of(wish))
         choices.push_back(choose(plan, offer, refused));
     return choices;
 }
@@ -387,7 +407,7 @@ bool is_event(HookMethod method) {
 std::set<std::string> targets_of(bool events) {
     std::set<std::string> targets;
     for (const auto backend : {Backend::tracepoint, Backend::kprobe})
-        for (const auto& plan : plans_of(backend))
+        for (const auto& plan : plans_of({.backend = backend}))
             for (const auto& way : plan.ways)
                 for (const auto& program : way)
                     if (is_event(program.method) == events)

@@ -52,6 +52,12 @@ struct HookChoice {
     Hook hook;                           // attached is not decided yet
 };
 
+// Which hooks are wanted.
+struct HookWish {
+    Backend backend = Backend::tracepoint; // not automatic
+    bool tracks = true;                    // else those that verdicts need, and none on timers
+};
+
 // What a kernel has of the places that hooks may want.
 struct KernelOffer {
     std::set<std::string> tracepoints;
@@ -62,10 +68,10 @@ struct KernelOffer {
     bool may_use_kprobes = true;           // this process may
 };
 
-// The hooks of a backend (not automatic), in the order in which they are to be attached: what
+// The hooks, in the order in which they are to be attached: what
 // ends a state before what begins it, so that none is begun whose end nobody sees. Programs
 // that were refused when they were attached are passed over. Pure.
-std::vector<HookChoice> choose_hooks(Backend backend, const KernelOffer& offer,
+std::vector<HookChoice> choose_hooks(const HookWish& wish, const KernelOffer& offer,
                                      const std::set<std::string>& refused);
 
 // The functions that delete timers, of all kinds and kernels, for those who call them.

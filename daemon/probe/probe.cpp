@@ -244,8 +244,10 @@ struct Probe::State {
         return 0;
     }
 
+    [[nodiscard]] HookWish wish() const { return {backend, settings.tracks}; }
+
     void choose() {
-        choices = choose_hooks(backend, offer, refused);
+        choices = choose_hooks(wish(), offer, refused);
         hooks.clear();
         for (const auto& choice : choices)
             hooks.push_back(choice.hook);
@@ -356,6 +358,7 @@ struct Probe::State {
         // Another's program may be asked first, and would answer for this one.
         proof_name = fmt::format("{}{}", DISARMD_PROOF_NAME, monotonic_ns());
         copy_text(rodata.proof_name, proof_name);
+        rodata.tracks = settings.tracks ? 1 : 0;
         rodata.tracked_by_kprobes = backend == Backend::kprobe ? 1 : 0;
         const auto& maps = skeleton->maps;
         bpf_map__set_max_entries(maps.armed_timers, settings.armed_timers);
@@ -521,10 +524,11 @@ Result<Probe> Probe::load(const KernelLayout& layout, const KernelBtf& btf, cons
             return fail(loaded.error());
         return Probe(std::move(state));
     }
-    const auto lacks = lacking_tracepoints(state->offer);
+    const auto lacks = settings.tracks ? lacking_tracepoints(state->offer) : std::vector<std::string>();
     if (lacks.empty()) {
         state->backend = Backend::tracepoint;
-        state->backend_reason = "this kernel has every timer event, with its type";
+        state->backend_reason = settings.tracks ? "this kernel has every timer event, with its type"
+                                                : "no timer event is needed while tracking is off";
         auto loaded = state->load();
         if (loaded)
             return Probe(std::move(state));
@@ -547,7 +551,7 @@ void Probe::detach() {
 
 Result<void> Probe::attach() {
     bool tracking_whole = true;
-    bool deletes_whole = true;
+    bool deletes_whole = state_->settings.tracks;
     for (std::size_t i = 0; i < state_->choices.size(); ++i) {
         const auto& choice = state_->choices[i];
         auto& hook = state_->hooks[i];
@@ -562,7 +566,7 @@ Result<void> Probe::attach() {
         }
         if (!choice.programs.empty()) {
             // Another way may be left: everything is loaded anew with it.
-            const auto next = choose_hooks(state_->backend, state_->offer, state_->refused);
+            const auto next = choose_hooks(state_->wish(), state_->offer, state_->refused);
             if (!next[i].programs.empty()) {
                 spdlog::debug("{}: {}; another way is left", hook.purpose, attached.error().text());
                 detach();

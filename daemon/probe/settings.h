@@ -27,6 +27,8 @@ constexpr std::string_view name_of(Backend backend) {
 // What the kernel programs are told before they are loaded.
 struct ProbeSettings {
     Backend backend = Backend::automatic;
+    // Whether arms and disarms are seen at all; if not, the scan alone gives verdicts.
+    bool tracks = true;
     // Timers of modules that are tracked, armed or not long disarmed.
     std::uint32_t armed_timers = 65536;
     // Verdicts that wait for user space at once.

@@ -24,6 +24,7 @@ constexpr std::array gap_texts{
     GapText{abi::GAP_SCAN_UNREADABLE, "scan: a timer wheel, a tree of hrtimers or a timer could not be read"},
     GapText{abi::GAP_SCAN_DISPUTED,
             "scan: a timer was found that tracking takes for one of an earlier module, and for disarmed"},
+    GapText{abi::GAP_TRACKING_OFF, "tracking: is off, as the configuration has it"},
     GapText{abi::GAP_TRACKING_LOST, "tracking: arms were lost"},
     GapText{abi::GAP_TRACKING_LATE, "tracking: began after the module was loaded, with an incomplete scan"},
     GapText{abi::GAP_TRACKING_UNSURE, "tracking: is by kprobes, which a kernel may skip and not say so"},

@@ -165,7 +165,7 @@ std::vector<Source> sources_of(const abi::unload_record& record, std::uint32_t g
         for (std::size_t i = 0; i < record.pending_count && i < std::size(record.pending); ++i)
             bits |= record.pending[i].sources;
     } else {
-        if ((gaps & (abi::GAP_HOOKS | abi::GAP_TRACKING_UNREAD)) == 0)
+        if ((gaps & (abi::GAP_HOOKS | abi::GAP_TRACKING_UNREAD | abi::GAP_TRACKING_OFF)) == 0)
             bits |= abi::SOURCE_TRACKING;
         if ((gaps & (abi::GAP_SCAN_UNREADABLE | abi::GAP_SCAN_ABSENT)) == 0)
             bits |= abi::SOURCE_SCAN;

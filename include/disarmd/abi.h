@@ -202,15 +202,17 @@ enum verdict_gap {
 		65536, /* a timer was found that is an earlier module's, if tracking is right */
 	GAP_ORPHANS = 131072, /* an earlier module's timers can't be told from this one's */
 	GAP_OVERWRITTEN =
-		262144,	  /* a tracked timer is armed, and its memory holds something else */
-	GAP_END = 524288, /* none: above all of them */
+		262144, /* a tracked timer is armed, and its memory holds something else */
+	GAP_TRACKING_OFF = 524288, /* nobody tracks timers, as was asked for */
+	GAP_END = 1048576,	   /* none: above all of them */
 };
 
 #define SCAN_GAPS                                                                                  \
 	(GAP_SCAN_MOVING | GAP_SCAN_BOUND | GAP_SCAN_EXPIRING | GAP_SCAN_UNREADABLE |              \
 	 GAP_SCAN_ABSENT | GAP_SCAN_DISPUTED)
 #define TRACKING_GAPS                                                                              \
-	(GAP_TRACKING_LOST | GAP_TRACKING_LATE | GAP_TRACKING_UNSURE | GAP_TRACKING_UNREAD)
+	(GAP_TRACKING_LOST | GAP_TRACKING_LATE | GAP_TRACKING_UNSURE | GAP_TRACKING_UNREAD |       \
+	 GAP_TRACKING_OFF)
 /*
  * The rule of every verdict. What was armed before the last look at the kernel's
  * timers began is known to a whole scan or to whole tracking, either alone. What

@@ -151,6 +151,48 @@ TEST_P(GivenAway, timers_make_no_clean_unload) {
         expect_inconclusive(guest.results[0], {"scan: ", "tracking: "});
 }
 
+// Nothing on the way of timers: the looks when the module is freed and when its memory goes are all there is.
+class Untracked : public Doubt {};
+
+TEST_P(Untracked, modules_are_judged_by_the_scan_alone) {
+    const auto guest = run_guest({GetParam(), 2, 400}, R"sh(
+        settings='tracking = "off"'
+        serve
+        insmod /modules/zoo_timer_alloc.ko count=100 delay_ms=600000 end=delete; unload zoo_timer_alloc
+        insmod /modules/zoo_hrtimer_alloc.ko delay_ms=600000 end=delete; unload zoo_hrtimer_alloc
+        insmod /modules/zoo_timer_alloc.ko delay_ms=600000; unload zoo_timer_alloc
+        insmod /modules/zoo_hrtimer_alloc.ko delay_ms=600000; unload zoo_hrtimer_alloc
+        # Orphans lie where it may be loaded by now.
+        insmod /modules/zoo_timer_alloc.ko delay_ms=600000 end=delete; unload zoo_timer_alloc
+        end_service untracked
+        # What it left is known to the next one, too.
+        serve
+        insmod /modules/zoo_timer_alloc.ko delay_ms=600000 end=delete; unload zoo_timer_alloc
+        # Armed after the first look; it lies in memory that goes.
+        insmod /modules/zoo_arm_late.ko delay_ms=600000; unload zoo_arm_late
+        end_service next
+    )sh");
+    const auto expect_untracked_leak = [](const Json& unload) {
+        EXPECT_EQ(unload["verdict"], "leak") << unload;
+        EXPECT_EQ(unload["sources"], Json::array({"scan"})) << unload;
+        ASSERT_EQ(unload["pending"].size(), 1U) << unload;
+        EXPECT_EQ(unload["pending"][0]["cause"], "unknown") << unload;
+        EXPECT_EQ(unload["pending"][0]["armed"], nullptr) << unload;
+    };
+    const auto unloads = named(guest, "untracked");
+    ASSERT_EQ(unloads.size(), 5U) << guest.console;
+    for (const auto i : {0U, 1U, 4U}) {
+        expect_clean(unloads[i]);
+        EXPECT_EQ(unloads[i]["sources"], Json::array({"scan"})) << unloads[i];
+    }
+    for (const auto i : {2U, 3U})
+        expect_untracked_leak(unloads[i]);
+    const auto next = named(guest, "next");
+    ASSERT_EQ(next.size(), 2U) << guest.console;
+    expect_clean(next[0]);
+    expect_untracked_leak(next[1]);
+}
+
 // A kernel that does not say where its timers are.
 TEST_P(Doubt, without_the_scan_tracking_decides) {
     const auto guest = run_guest({GetParam(), 2, 400}, fmt::format(R"sh(
@@ -493,6 +535,8 @@ TEST_P(Doubt, no_race_hides_a_leak) {
 constexpr auto name_test = [](const auto& test) { return kernel_test_name(test.param); };
 
 INSTANTIATE_TEST_SUITE_P(Kernels, GivenAway, testing::ValuesIn(outermost_kernels()), name_test);
+INSTANTIATE_TEST_SUITE_P(Kernels, Untracked, testing::ValuesIn(outermost_kernels()), name_test);
+INSTANTIATE_TEST_SUITE_P(Long, Untracked, testing::ValuesIn(inner_kernels()), name_test);
 INSTANTIATE_TEST_SUITE_P(Long, GivenAway, testing::ValuesIn(inner_kernels()), name_test);
 INSTANTIATE_TEST_SUITE_P(Kernels, Doubt, testing::ValuesIn(oldest_kernel()), name_test);
 INSTANTIATE_TEST_SUITE_P(Long, Doubt, testing::ValuesIn(newer_kernels()), name_test);

@@ -60,7 +60,7 @@ await() {
 # serve OPTION...: the service, in the background, with a line for every unload in /tmp/unloads.
 # Returns once it watches.
 serve() {
-	printf '[sinks]\nunloads_file = "/tmp/unloads"\n%s\n' "$limits" >/tmp/disarmd.toml
+	printf '%s\n[sinks]\nunloads_file = "/tmp/unloads"\n%s\n' "$settings" "$limits" >/tmp/disarmd.toml
 	: >/tmp/unloads
 	: >/tmp/unloaded
 	: >/tmp/service.log # what an earlier one said is not this one
@@ -68,7 +68,8 @@ serve() {
 	service=$!
 	await grep -qs ' watching ' /tmp/service.log || cat /tmp/service.log
 }
-# Further tables of the service's configuration.
+# Of the service's configuration: what is in no table, and further tables.
+settings=''
 limits=''
 
 # has_shutdown END: whether this kernel can end so.

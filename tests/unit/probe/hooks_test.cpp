@@ -23,7 +23,7 @@ KernelOffer everything() {
 }
 
 std::vector<HookChoice> choose_from(Backend backend, const KernelOffer& offer) {
-    return choose_hooks(backend, offer, {});
+    return choose_hooks({.backend = backend}, offer, {});
 }
 
 std::size_t place_of(const std::vector<HookChoice>& choices, std::string_view purpose) {
@@ -132,15 +132,30 @@ TEST(ChooseHooks, falls_back_to_kprobes_where_functions_have_no_type) {
     EXPECT_EQ(outcomes_of(begun).back(), "taken");
 }
 
+// What a timer passes by would cost something.
+TEST(ChooseHooks, takes_none_on_timers_where_they_are_not_tracked) {
+    for (const auto backend : {Backend::tracepoint, Backend::kprobe}) {
+        std::vector<std::string> purposes;
+        for (const auto& choice : choose_hooks({.backend = backend, .tracks = false}, everything(), {})) {
+            purposes.push_back(choice.hook.purpose);
+            EXPECT_FALSE(choice.sees_arms || choice.sees_deletes) << choice.hook.purpose;
+        }
+        EXPECT_THAT(purposes,
+                    ElementsAre(memory_hook_purpose, "loads being begun", "inits having returned",
+                                "inits being begun", "unloads having returned", "unloads being begun",
+                                "modules being loaded", "modules being freed: the verdict"));
+    }
+}
+
 TEST(ChooseHooks, passes_over_a_program_that_was_refused) {
     const auto taken = choice_of(choose_from(Backend::tracepoint, everything()), "inits being begun");
     const auto first = programs_of(taken).front();
-    const auto choices = choose_hooks(Backend::tracepoint, everything(), {first});
+    const auto choices = choose_hooks({}, everything(), {first});
     const auto next = choice_of(choices, "inits being begun");
     EXPECT_THAT(outcomes_of(next), ElementsAre("could not be attached", "taken"));
     EXPECT_NE(programs_of(next).front(), first);
     EXPECT_EQ(next.hook.method, "kprobe");
-    const auto none = choose_hooks(Backend::tracepoint, everything(), {first, programs_of(next).front()});
+    const auto none = choose_hooks({}, everything(), {first, programs_of(next).front()});
     EXPECT_THAT(choice_of(none, "inits being begun").programs, IsEmpty());
 }
 
@@ -217,8 +232,8 @@ TEST(ChooseHooks, takes_the_first_of_a_functions_names) {
 TEST(ChooseHooks, sees_the_end_of_memory_by_what_is_not_preempted) {
     const auto way = choice_of(choose_from(Backend::tracepoint, everything()), memory_hook_purpose);
     EXPECT_EQ(way.hook.method, "kprobe");
-    const auto next = choice_of(choose_hooks(Backend::tracepoint, everything(), {programs_of(way).front()}),
-                                memory_hook_purpose);
+    const auto next =
+        choice_of(choose_hooks({}, everything(), {programs_of(way).front()}), memory_hook_purpose);
     EXPECT_EQ(next.hook.method, "fentry");
 }
 

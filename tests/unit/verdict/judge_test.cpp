@@ -52,6 +52,7 @@ constexpr std::array gaps_by_bit{
     Gap{abi::GAP_SCAN_DISPUTED, Gap::Of::scan, "scan: ", "takes for one of an earlier module"},
     Gap{abi::GAP_ORPHANS, Gap::Of::verdict, "timers that earlier modules left", "can't be told"},
     Gap{abi::GAP_OVERWRITTEN, Gap::Of::verdict, "tracking: ", "its memory was given away"},
+    Gap{abi::GAP_TRACKING_OFF, Gap::Of::tracking, "tracking: ", "is off"},
 };
 constexpr std::uint32_t all_gaps = abi::GAP_END - 1;
 static_assert(1U << gaps_by_bit.size() == abi::GAP_END, "every gap of the ABI is in the table");
@@ -443,8 +444,9 @@ TEST(Judge, lists_the_sources_that_could_look) {
     EXPECT_THAT(sources(abi::GAP_SCAN_ABSENT), ElementsAre(Source::tracking));
     EXPECT_THAT(sources(abi::GAP_TRACKING_UNREAD), ElementsAre(Source::scan));
     EXPECT_THAT(sources(abi::GAP_TRACKING_UNREAD | abi::GAP_SCAN_ABSENT), IsEmpty());
+    EXPECT_THAT(sources(abi::GAP_TRACKING_OFF), ElementsAre(Source::scan));
     EXPECT_THAT(sources(all_gaps & ~(abi::GAP_HOOKS | abi::GAP_SCAN_UNREADABLE | abi::GAP_SCAN_ABSENT |
-                                     abi::GAP_TRACKING_UNREAD)),
+                                     abi::GAP_TRACKING_UNREAD | abi::GAP_TRACKING_OFF)),
                 ElementsAre(Source::tracking, Source::scan));
 }
 
