@@ -19,23 +19,21 @@ static __always_inline bool has_work(u8 kind)
 	return kind == TIMER_KIND_DELAYED_WORK || kind == TIMER_KIND_KTHREAD_DELAYED_WORK;
 }
 
-static __always_inline void timer_deleted(void *ctx, u64 timer, u64 function, u64 by)
+/* Functions of their own, as in track.bpf.c: most timers don't come so far. */
+static __noinline int timer_deleted(void *ctx, u64 timer, u64 function, u64 by)
 {
 	struct timer_facts facts = {
 		.callback = function,
 		.kind = TIMER_KIND_TIMER,
 	};
 
-	if (!in_module_space(timer) && !in_module_space(function) &&
-	    function != delayed_work_timer_fn_addr &&
-	    function != kthread_delayed_work_timer_fn_addr)
-		return;
 	if (!resolve_work(&facts, timer) && !has_work(facts.kind) &&
 	    concerns_modules(timer, &facts))
 		note_delete(ctx, timer, &facts, by);
+	return 0;
 }
 
-static __always_inline void hrtimer_deleted(void *ctx, u64 timer, u64 function, u64 by)
+static __noinline int hrtimer_deleted(void *ctx, u64 timer, u64 function, u64 by)
 {
 	struct timer_facts facts = {
 		.callback = function,
@@ -45,14 +43,17 @@ static __always_inline void hrtimer_deleted(void *ctx, u64 timer, u64 function, 
 	resolve_alarm(&facts, timer);
 	if (concerns_modules(timer, &facts))
 		note_delete(ctx, timer, &facts, by);
+	return 0;
 }
 
 #define ON_TIMER_DELETE(name, number)                                                              \
 	SEC("fentry")                                                                              \
 	int BPF_PROG(name, struct timer_list *timer)                                               \
 	{                                                                                          \
-		timer_deleted(ctx, (u64)timer, (u64)timer->function, deleting_functions[number]);  \
-		return 0;                                                                          \
+		if (!may_concern_modules((u64)timer, (u64)timer->function))                        \
+			return 0;                                                                  \
+		return timer_deleted(ctx, (u64)timer, (u64)timer->function,                        \
+				     deleting_functions[number]);                                  \
 	}
 
 ON_TIMER_DELETE(on_timer_delete_call, DELETING_TIMER)
@@ -65,9 +66,10 @@ ON_TIMER_DELETE(on_timer_shutdown_sync_call, DELETING_TIMER_SHUTDOWN_SYNC)
 	SEC("fentry")                                                                              \
 	int BPF_PROG(name, struct hrtimer *timer)                                                  \
 	{                                                                                          \
-		hrtimer_deleted(ctx, (u64)timer, (u64)timer->function,                             \
-				deleting_functions[number]);                                       \
-		return 0;                                                                          \
+		if (!hrtimer_may_concern_modules((u64)timer, (u64)timer->function))                \
+			return 0;                                                                  \
+		return hrtimer_deleted(ctx, (u64)timer, (u64)timer->function,                      \
+				       deleting_functions[number]);                                \
 	}
 
 ON_HRTIMER_DELETE(on_hrtimer_cancel_call, DELETING_HRTIMER)
@@ -78,8 +80,9 @@ int BPF_KPROBE(kprobe_delete_timer, u64 timer)
 {
 	u64 function = 0;
 
-	if (!read_function(&function, timer))
-		timer_deleted(ctx, timer, function, PT_REGS_IP(ctx));
+	if (read_function(&function, timer) || !may_concern_modules(timer, function))
+		return 0;
+	timer_deleted(ctx, timer, function, PT_REGS_IP(ctx));
 	/* Else an event tells. */
 	if (tracked_by_kprobes)
 		timer_disarmed(timer);
@@ -91,7 +94,8 @@ int BPF_KPROBE(kprobe_delete_hrtimer, u64 timer)
 {
 	u64 function = 0;
 
-	if (!read_u64(&function, timer + bpf_core_field_offset(struct hrtimer, function)))
+	if (!read_u64(&function, timer + bpf_core_field_offset(struct hrtimer, function)) &&
+	    hrtimer_may_concern_modules(timer, function))
 		hrtimer_deleted(ctx, timer, function, PT_REGS_IP(ctx));
 	return 0;
 }

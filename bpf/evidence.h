@@ -30,15 +30,16 @@ struct {
 } blank_evidence __weak SEC(".maps");
 
 /* From include/linux/preempt.h: what the CPU is doing, by its preempt count. */
-static __always_inline u8 current_context(u32 cpu)
+static __always_inline u8 current_context(struct cpu_state *state, u32 cpu)
 {
 	u64 offset = 0;
 	u32 count = 0;
 
-	if (!preempt_count_percpu)
+	if (!preempt_count_percpu || !state)
 		return ARM_CONTEXT_UNKNOWN;
-	if (read_u64(&offset, per_cpu_offset + 8 * (u64)cpu) ||
-	    read_u32(&count, preempt_count_percpu + offset)) {
+	if (!state->preempt_count && !read_u64(&offset, per_cpu_offset + 8 * (u64)cpu))
+		state->preempt_count = preempt_count_percpu + offset;
+	if (read_u32(&count, state->preempt_count)) {
 		count_loss(LOSS_READ);
 		return ARM_CONTEXT_UNKNOWN;
 	}
@@ -150,7 +151,7 @@ static __always_inline void note_delete(void *ctx, u64 timer, const struct timer
 	known->deleted_pid = bpf_get_current_pid_tgid() >> 32;
 	known->deleted_cpu = cpu;
 	bpf_get_current_comm(known->deleted_comm, sizeof(known->deleted_comm));
-	known->deleted_context = current_context(cpu);
+	known->deleted_context = current_context(bpf_map_lookup_elem(&cpus, &cpu), cpu);
 	known->deleted_found = DELETE_FOUND_UNKNOWN;
 	known->delete_frames = 0;
 	if (!modules_come_or_go(now))

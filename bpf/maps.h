@@ -153,6 +153,7 @@ struct cpu_state {
 	/* How many stacks it may still take, as of then. */
 	u64 stacks;
 	u64 stacks_ns;
+	u64 preempt_count; /* its address; 0: not looked up yet */
 };
 
 /* One slot per CPU number, here and in the next; user space sizes them. */
@@ -182,12 +183,12 @@ struct recent_arms {
 };
 
 /* For one writer at a time. */
-static __always_inline void push_recent(struct recent_arms *ring, u64 timer)
+static __always_inline void push_recent(struct recent_arms *ring, u64 timer, u64 now)
 {
 	u32 at = ring->count & (RECENT_ARMS - 1);
 
 	ring->arm[at].timer = timer;
-	ring->arm[at].at_ns = bpf_ktime_get_ns();
+	ring->arm[at].at_ns = now;
 	ring->count++;
 }
 

@@ -137,7 +137,7 @@ static __always_inline void remember_orphan(u64 timer)
 	ring = bpf_map_lookup_elem(&orphans, &zero);
 	if (!ring)
 		return;
-	push_recent(ring, timer);
+	push_recent(ring, timer, bpf_ktime_get_ns());
 }
 
 static __always_inline void describe(struct pending_timer *pending, const struct find *find,

@@ -27,6 +27,25 @@ static __always_inline long read_function(u64 *function, u64 timer)
 	return read_u64(function, timer + bpf_core_field_offset(struct timer_list, function));
 }
 
+/*
+ * What most timers are sorted out by, the core's, before anything else is read of them: as few
+ * instructions as can be. It may be a module's only behind a trampoline of the core's.
+ */
+static __always_inline bool may_concern_modules(u64 timer, u64 function)
+{
+	u64 floor = modules_floor;
+
+	return function >= floor || timer >= floor || function == delayed_work_timer_fn_addr ||
+	       function == kthread_delayed_work_timer_fn_addr;
+}
+
+static __always_inline bool hrtimer_may_concern_modules(u64 timer, u64 function)
+{
+	u64 floor = modules_floor;
+
+	return function >= floor || timer >= floor || function == alarmtimer_fired_addr;
+}
+
 /* The work function behind a timer whose function is a trampoline of the core's. For timer_list. */
 static __always_inline long resolve_work(struct timer_facts *facts, u64 timer)
 {

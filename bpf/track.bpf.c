@@ -14,8 +14,11 @@
 #include "kernel.h"
 #include "track.h"
 
-SEC("tp_btf/timer_start")
-int BPF_PROG(on_timer_start, struct timer_list *timer)
+/*
+ * What follows once a timer may be a module's is a function of its own each, so that the core's
+ * leave before any register is saved for it.
+ */
+static __noinline int start_of_timer(void *ctx, struct timer_list *timer)
 {
 	struct timer_facts facts = {
 		.callback = (u64)timer->function,
@@ -32,30 +35,50 @@ int BPF_PROG(on_timer_start, struct timer_list *timer)
 	return 0;
 }
 
-SEC("tp_btf/timer_cancel")
-int BPF_PROG(on_timer_cancel, struct timer_list *timer)
+SEC("tp_btf/timer_start")
+int BPF_PROG(on_timer_start, struct timer_list *timer)
+{
+	if (!may_concern_modules((u64)timer, (u64)timer->function))
+		return 0;
+	return start_of_timer(ctx, timer);
+}
+
+static __noinline int cancel_of_timer(struct timer_list *timer)
 {
 	struct timer_facts facts = { .callback = (u64)timer->function };
 	u64 key = (u64)timer;
 
 	resolve_work(&facts, key);
-	/* timer_shutdown() clears the function only after the timer was detached. */
 	if (concerns_modules(key, &facts))
 		timer_disarmed(key);
+	return 0;
+}
+
+SEC("tp_btf/timer_cancel")
+int BPF_PROG(on_timer_cancel, struct timer_list *timer)
+{
+	/* timer_shutdown() clears the function only after the timer was detached. */
+	if (!may_concern_modules((u64)timer, (u64)timer->function))
+		return 0;
+	return cancel_of_timer(timer);
+}
+
+static __noinline int expiry_of_timer(u64 timer)
+{
+	callback_begins(timer);
 	return 0;
 }
 
 SEC("tp_btf/timer_expire_entry")
 int BPF_PROG(on_timer_expire_entry, struct timer_list *timer)
 {
-	struct timer_facts facts = { .callback = (u64)timer->function };
-	u64 key = (u64)timer;
+	u64 function = (u64)timer->function;
 
 	/* timer_shutdown() on another CPU may have cleared it; the callback is called all the same.
 	 */
-	if (!facts.callback || concerns_modules(key, &facts))
-		callback_begins(key);
-	return 0;
+	if (function && !in_module_space(function) && !in_module_space((u64)timer))
+		return 0;
+	return expiry_of_timer((u64)timer);
 }
 
 SEC("tp_btf/timer_expire_exit")
@@ -65,8 +88,7 @@ int BPF_PROG(on_timer_expire_exit, struct timer_list *timer)
 	return 0;
 }
 
-SEC("tp_btf/hrtimer_start")
-int BPF_PROG(on_hrtimer_start, struct hrtimer *timer)
+static __noinline int start_of_hrtimer(void *ctx, struct hrtimer *timer)
 {
 	struct timer_facts facts = {
 		.callback = (u64)timer->function,
@@ -83,8 +105,15 @@ int BPF_PROG(on_hrtimer_start, struct hrtimer *timer)
 	return 0;
 }
 
-SEC("tp_btf/hrtimer_cancel")
-int BPF_PROG(on_hrtimer_cancel, struct hrtimer *timer)
+SEC("tp_btf/hrtimer_start")
+int BPF_PROG(on_hrtimer_start, struct hrtimer *timer)
+{
+	if (!hrtimer_may_concern_modules((u64)timer, (u64)timer->function))
+		return 0;
+	return start_of_hrtimer(ctx, timer);
+}
+
+static __noinline int cancel_of_hrtimer(struct hrtimer *timer)
 {
 	struct timer_facts facts = { .callback = (u64)timer->function };
 	u64 key = (u64)timer;
@@ -95,8 +124,15 @@ int BPF_PROG(on_hrtimer_cancel, struct hrtimer *timer)
 	return 0;
 }
 
-SEC("tp_btf/hrtimer_expire_entry")
-int BPF_PROG(on_hrtimer_expire_entry, struct hrtimer *timer)
+SEC("tp_btf/hrtimer_cancel")
+int BPF_PROG(on_hrtimer_cancel, struct hrtimer *timer)
+{
+	if (!hrtimer_may_concern_modules((u64)timer, (u64)timer->function))
+		return 0;
+	return cancel_of_hrtimer(timer);
+}
+
+static __noinline int expiry_of_hrtimer(struct hrtimer *timer)
 {
 	struct timer_facts facts = { .callback = (u64)timer->function };
 	u64 key = (u64)timer;
@@ -105,6 +141,14 @@ int BPF_PROG(on_hrtimer_expire_entry, struct hrtimer *timer)
 	if (concerns_modules(key, &facts))
 		callback_begins(key);
 	return 0;
+}
+
+SEC("tp_btf/hrtimer_expire_entry")
+int BPF_PROG(on_hrtimer_expire_entry, struct hrtimer *timer)
+{
+	if (!hrtimer_may_concern_modules((u64)timer, (u64)timer->function))
+		return 0;
+	return expiry_of_hrtimer(timer);
 }
 
 SEC("tp_btf/hrtimer_expire_exit")

@@ -29,8 +29,23 @@ static __always_inline void arm_orphan(struct tracked_timer *entry, const struct
 	}
 }
 
+/* What arms it: an hrtimer whose callback asked for that is armed again after it has returned. */
+static __always_inline u8 arming_context(struct cpu_state *state, u64 timer,
+					 const struct timer_facts *facts, u32 cpu)
+{
+	u8 context;
+
+	if (is_running(state, timer))
+		return ARM_CONTEXT_CALLBACK;
+	context = current_context(state, cpu);
+	if (is_hrtimer(facts->kind) && context != ARM_CONTEXT_TASK &&
+	    is_executing(timer, facts->callback, facts->kind))
+		return ARM_CONTEXT_CALLBACK;
+	return context;
+}
+
 static __always_inline void fill_arm(void *ctx, struct tracked_timer *entry, u64 timer,
-				     const struct timer_facts *facts, u32 cpu, u64 task)
+				     const struct timer_facts *facts, u32 cpu, u64 task, u64 now)
 {
 	struct cpu_state *state = bpf_map_lookup_elem(&cpus, &cpu);
 
@@ -44,19 +59,14 @@ static __always_inline void fill_arm(void *ctx, struct tracked_timer *entry, u64
 	entry->arms++;
 	entry->callback = facts->callback;
 	entry->expires = facts->expires;
-	entry->armed_ns = bpf_ktime_get_ns();
+	entry->armed_ns = now;
 	entry->armed_pid = task >> 32;
 	entry->armed_cpu = cpu;
 	bpf_get_current_comm(entry->armed_comm, sizeof(entry->armed_comm));
 	entry->kind = facts->kind;
-	entry->armed_context = current_context(cpu);
-	/* An hrtimer whose callback asked for that is armed again after it has returned. */
-	if (is_running(state, timer) ||
-	    (is_hrtimer(facts->kind) && entry->armed_context != ARM_CONTEXT_TASK &&
-	     is_executing(timer, facts->callback, facts->kind)))
-		entry->armed_context = ARM_CONTEXT_CALLBACK;
+	entry->armed_context = arming_context(state, timer, facts, cpu);
 	entry->armed = 1;
-	note_arm(ctx, timer, state, entry->armed_context, entry->armed_ns);
+	note_arm(ctx, timer, state, entry->armed_context, now);
 }
 
 static __always_inline bool concerns_modules(u64 timer, const struct timer_facts *facts)
@@ -71,7 +81,7 @@ static __always_inline bool migrates(u64 task)
 
 /* An arm as a hook tells it, whatever that knows of locks. */
 static __always_inline void track_arm(void *ctx, u64 timer, const struct timer_facts *facts,
-				      u32 cpu)
+				      u32 cpu, u64 now)
 {
 	u64 task = bpf_get_current_pid_tgid();
 	struct tracked_timer *entry;
@@ -81,13 +91,13 @@ static __always_inline void track_arm(void *ctx, u64 timer, const struct timer_f
 		/* Off a dead CPU: it remains whose it was. */
 		entry->armed = 1;
 	} else if (entry) {
-		fill_arm(ctx, entry, timer, facts, cpu, task);
+		fill_arm(ctx, entry, timer, facts, cpu, task, now);
 	} else if (migrates(task)) {
 		count_lost_arm(LOSS_TIMER_MAP);
 	} else {
 		struct tracked_timer fresh = {};
 
-		fill_arm(ctx, &fresh, timer, facts, cpu, task);
+		fill_arm(ctx, &fresh, timer, facts, cpu, task, now);
 		if (track_new(timer, &fresh, BPF_NOEXIST) &&
 		    !bpf_map_lookup_elem(&armed_timers, &timer)) {
 			count_lost_arm(LOSS_TIMER_MAP);
@@ -100,12 +110,13 @@ static __always_inline void track_arm(void *ctx, u64 timer, const struct timer_f
 static __always_inline void timer_armed(void *ctx, u64 timer, const struct timer_facts *facts)
 {
 	u32 cpu = bpf_get_smp_processor_id();
+	u64 now = bpf_ktime_get_ns();
 	struct recent_arms *recent;
 
-	track_arm(ctx, timer, facts, cpu);
+	track_arm(ctx, timer, facts, cpu, now);
 	recent = bpf_map_lookup_elem(&recent_arms, &cpu);
 	if (recent)
-		push_recent(recent, timer);
+		push_recent(recent, timer, now);
 }
 
 static __always_inline void timer_disarmed(u64 timer)

@@ -20,6 +20,12 @@ static __always_inline void timer_call_arms(void *ctx, u64 timer, const u64 *exp
 {
 	struct timer_facts facts = {};
 
+	if (read_function(&facts.callback, timer)) {
+		count_lost_arm(LOSS_TIMER_READ);
+		return;
+	}
+	if (!may_concern_modules(timer, facts.callback))
+		return;
 	if (read_timer(&facts, timer)) {
 		count_lost_arm(LOSS_TIMER_READ);
 		return;
@@ -28,7 +34,7 @@ static __always_inline void timer_call_arms(void *ctx, u64 timer, const u64 *exp
 		return;
 	if (expires)
 		facts.expires = *expires;
-	track_arm(ctx, timer, &facts, bpf_get_smp_processor_id());
+	track_arm(ctx, timer, &facts, bpf_get_smp_processor_id(), bpf_ktime_get_ns());
 }
 
 /* add_timer() and its like: the timer holds its expiry. User space names the functions. */
