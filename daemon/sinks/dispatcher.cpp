@@ -53,17 +53,19 @@ public:
             thread_.detach();
     }
 
-    void offer(const std::shared_ptr<const Incident>& given, const std::shared_ptr<const Incident>& urgent) {
+    void offer(const std::shared_ptr<const Incident>& given, const std::shared_ptr<const Incident>& urgent,
+               bool is_backlog) {
         const auto& incident = state_->sink->is_urgent() ? urgent : given;
         if (!state_->sink->takes(*incident))
             return;
         const std::lock_guard lock(state_->mutex);
         const auto room = is_clean(*incident) ? queue_limit / 2 : queue_limit;
-        if (state_->queue.size() >= room) {
+        if (!is_backlog && state_->queue.size() - state_->backlog >= room) {
             ++state_->health.dropped;
             return;
         }
-        state_->queue.push_back(incident);
+        state_->queue.push_back({incident, is_backlog});
+        state_->backlog += is_backlog ? 1 : 0;
         state_->changed.notify_all();
     }
 
@@ -108,7 +110,12 @@ private:
         std::unique_ptr<Sink> sink; // the thread's own, but for takes() and name()
         std::mutex mutex;           // of everything below
         std::condition_variable changed;
-        std::deque<std::shared_ptr<const Incident>> queue;
+        struct Queued {
+            std::shared_ptr<const Incident> incident;
+            bool is_backlog;
+        };
+        std::deque<Queued> queue;
+        std::size_t backlog = 0; // of these
         SinkHealth health;
         std::uint64_t dropped_told = 0;
         bool dropping = false; // and that was told
@@ -174,9 +181,10 @@ void Dispatcher::Worker::State::work() {
         if (queue.empty())
             break;
         while (!queue.empty()) {
-            const auto incident = std::move(queue.front());
+            const auto [incident, is_backlog] = std::move(queue.front());
             queue.pop_front();
-            const auto write = attempt(lock, [&] { return sink->write(*incident); });
+            backlog -= is_backlog ? 1 : 0;
+            const auto write = attempt(lock, [&, &written = *incident] { return sink->write(written); });
             health.slowest = std::max(health.slowest, write.took);
             ++(write.done ? health.written : health.failed);
             if (write.done)
@@ -208,7 +216,7 @@ Dispatcher::~Dispatcher() {
     close(std::chrono::milliseconds(0));
 }
 
-void Dispatcher::dispatch(Incident incident) {
+void Dispatcher::hand_out(Incident incident, bool is_backlog) {
     const auto shared = std::make_shared<const Incident>(std::move(incident));
     // Goes with the last of those that are to be done.
     const std::shared_ptr<const Incident> urgent(shared.get(),
@@ -218,7 +226,7 @@ void Dispatcher::dispatch(Incident incident) {
                                                  });
     // They wake up while this thread writes the first ones, which may wait for a slow console.
     for (const auto& worker : workers_)
-        worker->offer(shared, urgent);
+        worker->offer(shared, urgent, is_backlog);
     for (std::size_t i = 0; i < immediate_.size(); ++i) {
         auto& sink = *immediate_[i];
         if (!sink.takes(*shared))

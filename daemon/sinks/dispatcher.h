@@ -36,7 +36,10 @@ public:
     // Without close(): as if it had been called with no patience.
     ~Dispatcher();
 
-    void dispatch(Incident incident);
+    void dispatch(Incident incident) { hand_out(std::move(incident), /*is_backlog=*/false); }
+    // One of those that came about before this process, which come all at once, and are no more than the
+    // kernel has kept: no queue is too full for it, nor fuller by it.
+    void dispatch_backlog(Incident incident) { hand_out(std::move(incident), /*is_backlog=*/true); }
 
     [[nodiscard]] std::vector<SinkHealth> health() const;
 
@@ -51,6 +54,8 @@ public:
 
 private:
     class Worker;
+
+    void hand_out(Incident incident, bool is_backlog);
 
     std::function<void(const Incident&)> on_urgent_done_;
     std::vector<std::unique_ptr<Sink>> immediate_;

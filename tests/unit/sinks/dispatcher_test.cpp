@@ -130,6 +130,28 @@ TEST(Dispatcher, without_sinks_does_nothing) {
     EXPECT_TRUE(dispatcher.close(0ms));
 }
 
+TEST(Dispatcher, drops_nothing_of_a_backlog_and_nothing_for_it) {
+    const auto sinks = scripts(1);
+    sinks[0]->takes_clean = true;
+    sinks[0]->hangs = true;
+    const auto dispatcher = dispatcher_to(sinks);
+    std::vector<std::string> written{"prepare"};
+    const auto dispatch = [&](std::size_t count, auto how) {
+        for (std::size_t i = 0; i < count; ++i) {
+            (dispatcher.get()->*how)(named("clean", test::clean_unload()));
+            written.emplace_back("write clean");
+        }
+    };
+    dispatch(3 * Dispatcher::queue_limit, &Dispatcher::dispatch_backlog);
+    dispatch(Dispatcher::queue_limit / 2, &Dispatcher::dispatch);
+    EXPECT_EQ(dispatcher->health()[0].dropped, 0U);
+    dispatcher->dispatch(named("clean", test::clean_unload()));
+    EXPECT_EQ(dispatcher->health()[0].dropped, 1U);
+    sinks[0]->let_go();
+    EXPECT_TRUE(dispatcher->close(long_enough));
+    EXPECT_EQ(without_flushes(sinks[0]->all_calls()), written);
+}
+
 TEST(Dispatcher, gives_each_sink_what_it_takes_in_order_after_it_was_prepared) {
     const auto sinks = scripts(2);
     sinks[1]->takes_clean = true;
