@@ -39,11 +39,6 @@ const volatile __u32 armed_timers_max __weak = 0;
 /* By enum deleting_function. */
 const volatile __u64 deleting_functions[DELETING_FUNCTION_MAX] __weak = {};
 /*
- * Up to then what is known of modules and timers is what the programs of an earlier daemon had
- * seen; 0: nothing is.
- */
-const volatile __u64 inherited_until_ns __weak = 0;
-/*
  * Whether arms and disarms are seen. If not, an entry of armed_timers is one that was found armed
  * as its module was freed, and tells no more than that.
  */
@@ -57,8 +52,16 @@ __u32 tracking_attached __weak = 0;
 __u32 memory_free_attached __weak = 0;
 /* Set by user space once every program that sees deletes is attached. */
 __u32 deletes_attached __weak = 0;
-/* When everything was attached that can be; set by user space. 0: not yet. */
+/*
+ * When everything was attached that can be; set by user space. 0: not yet. Of modules that were
+ * loaded before, and their timers, nothing is known but what the survey finds and inherits.
+ */
 __u64 watching_ns __weak = 0;
+/*
+ * Set by user space until the survey is done, where an earlier daemon's programs still watch: the
+ * frees that begin are theirs to judge, as these don't know yet which timers are orphans.
+ */
+__u32 others_judge __weak = 0;
 /* Set by the survey once it has seen every timer that was armed before. */
 __u32 survey_complete __weak = 0;
 __u64 tick_ns __weak = 0;	 /* length of a jiffy */

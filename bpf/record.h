@@ -152,7 +152,7 @@ static __always_inline u32 tracking_gaps(const struct unload_record *record)
 		gaps |= GAP_TRACKING_UNSURE;
 	if (last_lost_arm_ns && last_lost_arm_ns >= record->loaded_ns)
 		gaps |= GAP_TRACKING_LOST;
-	if (!survey_complete && record->loaded_ns <= inherited_until_ns)
+	if (!survey_complete && record->loaded_ns <= watching_ns)
 		gaps |= GAP_TRACKING_LATE;
 	return gaps;
 }

@@ -83,7 +83,7 @@ static __always_inline u8 earlier_owners(const struct walk *walk,
 	/* The survey's finds are older than every module that these programs saw being loaded. */
 	bool surveyed = !entry->armed_ns && !entry->reported;
 
-	if (entry->armed && (surveyed ? record->loaded_ns > inherited_until_ns
+	if (entry->armed && (surveyed ? record->loaded_ns > watching_ns
 				      : entry->armed_ns && entry->armed_ns < walk->loading_ns))
 		return ~0;
 	return entry->orphaned;

@@ -34,8 +34,8 @@ struct {
 } survey_module SEC(".maps");
 
 /*
- * What the programs of an earlier daemon knew when these were loaded, put there by user space. The
- * survey takes of it what still holds.
+ * What the programs of an earlier daemon knew when these were attached, put there by user space.
+ * The survey takes of it what still holds.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -311,6 +311,10 @@ static __always_inline struct unload_record *begin_unload(u64 mod)
 	doing = bpf_map_lookup_elem(&module_tasks, &task);
 	if (doing)
 		doing->freed = 1;
+	if (others_judge) {
+		forget_module(mod);
+		return NULL;
+	}
 	record = record_module(mod, 0);
 	forget_module(mod);
 	if (!record) {

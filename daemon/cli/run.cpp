@@ -69,8 +69,7 @@ void panic() {
 
 class Service {
 public:
-    Service(Probe probe, std::vector<Predecessor> predecessors,
-            const std::shared_ptr<const Inheritance>& inherited, EventLoop loop,
+    Service(Probe probe, std::vector<Predecessor> predecessors, EventLoop loop,
             std::vector<std::unique_ptr<Sink>> sinks, Config config, RunOptions options)
         : probe_(std::move(probe)),
           loop_(std::move(loop)),
@@ -80,15 +79,13 @@ public:
           config_(std::move(config)),
           options_(std::move(options)),
           known_(config_),
-          predecessors_(std::move(predecessors)) {
-        if (inherited)
-            known_.inherit(inherited->facts);
-    }
+          predecessors_(std::move(predecessors)) {}
 
     ExitCode run();
 
 private:
     ExitCode watch();
+    Inheritance inherit();
     Result<void> listen();
     void tell_how_it_watches() const;
     Result<void> enforce();
@@ -102,7 +99,7 @@ private:
     void learn();
     void examine(const std::string& module);
     void take_unloads();
-    void record(Unload unload);
+    void record(Unload unload, bool is_backlog = false);
     void release(const Incident& incident) {
         if (holder_ && incident.unload.verdict == Verdict::leak)
             holder_->release();
@@ -138,7 +135,7 @@ void Service::give_up(const Error& error) {
     loop_.stop(static_cast<int>(ExitCode::inconclusive));
 }
 
-void Service::record(Unload unload) {
+void Service::record(Unload unload, bool is_backlog) {
     auto incident = make_incident(std::move(unload), host_);
     const auto verdict = incident.unload.verdict;
     const auto action = incident.unload.policy.action;
@@ -146,7 +143,10 @@ void Service::record(Unload unload) {
     const auto line = to_log(incident).front();
     const ModuleBuild build{incident.unload.module, incident.unload.identity.srcversion};
     // The sinks come before the log: the host may have only milliseconds left.
-    dispatcher_.dispatch(std::move(incident));
+    if (is_backlog)
+        dispatcher_.dispatch_backlog(std::move(incident));
+    else
+        dispatcher_.dispatch(std::move(incident));
     if (action == Action::panic)
         panic();
     if (verdict == Verdict::leak && known_.add_leak(build))
@@ -268,7 +268,7 @@ void Service::take_over() {
                           count_text(lost, "unload"));
         std::size_t told = 0;
         auto taken = probe_.take_over(before, [&](Unload unload) {
-            record(std::move(unload));
+            record(std::move(unload), /*is_backlog=*/true);
             ++told;
         });
         if (!taken)
@@ -355,7 +355,7 @@ void Service::try_to_reload() {
 
 // By the scrapes' threads: however much is armed, the event loop's has no part in counting it.
 Result<KernelFacts> ask_kernel(const Probe& probe) {
-    const Look look{monotonic_ns(), probe.inherited_until_ns()};
+    const Look look{monotonic_ns(), probe.watching_ns()};
     const auto modules = probe.modules();
     if (!modules)
         return fail(modules.error());
@@ -415,8 +415,19 @@ Result<void> Service::listen() {
     return loop_.on_readable(probe_.wake_fd(), [this] { take_unloads(); });
 }
 
+// Of the youngest. Without that, timers are known as the survey finds them.
+Inheritance Service::inherit() {
+    auto known = predecessors_.back().knowledge();
+    if (!known) {
+        spdlog::warn("what an earlier disarmd knew is lost: {}", known.error().text());
+        return {};
+    }
+    known_.inherit(known->facts);
+    return std::move(*known);
+}
+
 ExitCode Service::watch() {
-    if (auto watching = probe_.watch(); !watching)
+    if (auto watching = probe_.watch([this] { return inherit(); }); !watching)
         return complain(watching.error(), ExitCode::impossible);
     enforcer_ = Enforcer(probe_.policy_ports());
     if (auto listening = listen(); !listening)
@@ -474,20 +485,19 @@ ExitCode Service::run() {
     return code;
 }
 
-// Of the youngest. Without that, timers are known as the survey finds them.
-std::shared_ptr<const Inheritance> inherit(const std::vector<Predecessor>& predecessors) {
-    if (predecessors.empty())
-        return nullptr;
-    auto known = predecessors.back().knowledge();
-    if (known)
-        return std::make_shared<const Inheritance>(std::move(*known));
-    spdlog::warn("what an earlier disarmd knew is lost: {}", known.error().text());
-    return nullptr;
+InheritanceSize size_of(const Predecessor& before) {
+    const auto known = before.knowledge(); // why not is told when it is needed
+    return known ? InheritanceSize{known->timers.size(), known->modules.size()} : InheritanceSize{};
 }
 
 } // namespace
 
 ExitCode run(const RunOptions& options) {
+    // That would end this until it watches. A reload that is asked for earlier is done then.
+    sigset_t reload{};
+    sigemptyset(&reload);
+    sigaddset(&reload, SIGHUP);
+    ::pthread_sigmask(SIG_BLOCK, &reload, nullptr);
     const auto config = load_config(options.config);
     if (!config)
         return complain(config.error(), ExitCode::usage);
@@ -502,7 +512,8 @@ ExitCode run(const RunOptions& options) {
     auto predecessors = Predecessor::find();
     if (!predecessors)
         return complain(predecessors.error(), ExitCode::impossible);
-    settings.inherited = inherit(*predecessors);
+    if (!predecessors->empty() && predecessors->back().kept_watching())
+        settings.inherits = size_of(predecessors->back());
     auto probe = open_probe(settings);
     if (!probe)
         return complain(probe.error(), ExitCode::impossible);
@@ -512,8 +523,8 @@ ExitCode run(const RunOptions& options) {
     auto loop = EventLoop::create();
     if (!loop)
         return complain(loop.error(), ExitCode::inconclusive);
-    return Service(std::move(*probe), std::move(*predecessors), settings.inherited, std::move(*loop),
-                   std::move(*sinks), *config, options)
+    return Service(std::move(*probe), std::move(*predecessors), std::move(*loop), std::move(*sinks), *config,
+                   options)
         .run();
 }
 

@@ -124,7 +124,6 @@ Result<Inheritance> Predecessor::knowledge() const {
             });
     if (!read)
         return fail(read.error());
-    known.until_ns = monotonic_ns();
     return known;
 }
 

@@ -23,7 +23,6 @@ std::optional<Coverage::Rule> read_rule(int rules, std::uint32_t number);
 
 // What programs know of the timers and modules that are there now, for others to know it as well.
 struct Inheritance {
-    std::uint64_t until_ns = 0; // CLOCK_MONOTONIC: nothing in it is younger
     std::vector<ArmedTimer> timers;
     std::vector<std::pair<std::uint64_t, abi::timer_evidence>> evidence; // of these, by timer
     std::vector<LoadedModule> modules;

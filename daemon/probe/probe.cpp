@@ -38,6 +38,8 @@ namespace disarmd {
 
 namespace {
 
+// Each of a few by libbpf, for every program.
+constexpr int load_attempts = 10;
 // A timer softirq lasts microseconds; a survey that met one is simply run again.
 constexpr int survey_attempts = 50;
 // Reported timers that tracking has no room for, remembered while a verdict lasts.
@@ -48,8 +50,11 @@ constexpr std::uint32_t survey_unfinished = 1U << 31U;
 constexpr std::chrono::seconds unload_patience(5);
 // Whether a module may be unloaded is asked by as many tasks at once, at most.
 constexpr std::uint32_t questions_at_once = 16;
-// Further ones are known without their history: what they would take is kept for long.
+// Further ones are known without their history, orphans being the last of these: what they would take is
+// kept for long.
 constexpr std::size_t inherited_timers_max = 16384;
+// Of both, that may come until these programs are attached.
+constexpr std::size_t inherited_since = 256;
 
 int log_libbpf(libbpf_print_level level, const char* format, va_list args) {
     const auto spdlog_level = level == LIBBPF_DEBUG ? spdlog::level::trace : spdlog::level::debug;
@@ -165,7 +170,8 @@ struct Probe::State {
         std::string module;
         std::uint64_t freed_ns = 0;
     };
-    std::vector<TakenOver> taken_over; // unloads that these programs may have seen, too
+    std::vector<TakenOver> taken_over; // unloads that other programs may have seen, too
+    std::uint64_t judging_ns = 0;      // since when these programs judge every free
 
     State(KernelLayout layout_in, ProbeSettings settings_in, KernelOffer offer_in)
         : layout(std::move(layout_in)), settings(std::move(settings_in)), offer(std::move(offer_in)) {}
@@ -287,7 +293,7 @@ struct Probe::State {
     }
 
     // For the survey.
-    Result<void> inherit(const Inheritance& known) const {
+    Result<void> inherit(Inheritance& known) const {
         const auto put = [](const bpf_map* map, std::uint64_t key, const auto& value) -> Result<void> {
             if (bpf_map_update_elem(bpf_map__fd(map), &key, &value, BPF_ANY) != 0)
                 return fail(Error::from_errno(fmt::format("filling map {}", bpf_map__name(map))));
@@ -295,9 +301,14 @@ struct Probe::State {
         };
         Result<void> done;
         const auto& maps = skeleton->maps;
-        const auto timers =
-            std::span(known.timers).first(std::min(known.timers.size(), inherited_timers_max));
-        for (auto timer = timers.begin(); done && timer != timers.end(); ++timer)
+        std::ranges::partition(known.timers,
+                               [](const ArmedTimer& timer) { return timer.state.orphaned != 0; });
+        const auto fit = [](auto& elements, const bpf_map* map) {
+            elements.resize(std::min<std::size_t>(elements.size(), bpf_map__max_entries(map)));
+        };
+        fit(known.timers, maps.inherited_timers);
+        fit(known.modules, maps.inherited_modules);
+        for (auto timer = known.timers.begin(); done && timer != known.timers.end(); ++timer)
             done = put(maps.inherited_timers, timer->timer, timer->state);
         for (auto module = known.modules.begin(); done && module != known.modules.end(); ++module)
             done = put(maps.inherited_modules, module->address, module->instance);
@@ -306,12 +317,14 @@ struct Probe::State {
         return done;
     }
 
-    // Whether the unload of the record was seen by an earlier daemon's programs as well, and is told.
+    // Whether the unload of the record was seen by an earlier daemon's programs as well, and is told. It
+    // had begun when they saw the free, which they do first; where its begin is not known it was lately.
     bool is_told(const abi::unload_record& record) {
         const auto same = std::ranges::find_if(taken_over, [&](const TakenOver& before) {
             return before.pid == record.pid && before.module == text_of(record.module) &&
                    before.freed_ns <= record.freed_ns &&
-                   time_between(before.freed_ns, record.freed_ns) < unload_patience;
+                   (record.begun_ns != 0 ? record.begun_ns <= before.freed_ns
+                                         : time_between(before.freed_ns, record.freed_ns) < unload_patience);
         });
         if (same == taken_over.end())
             return false;
@@ -326,8 +339,17 @@ struct Probe::State {
         return {};
     }
 
-    // Opens and loads the skeleton for the backend.
+    // Opens and loads the skeleton for the backend. The kernel gives up on a program as soon as a signal is
+    // pending, be it that the process is stopped and goes on: that says nothing of the program.
     Result<void> load() {
+        for (int attempt = 1;; ++attempt) {
+            auto loaded = load_once();
+            if (loaded || loaded.error().code() != EAGAIN || attempt == load_attempts)
+                return loaded;
+        }
+    }
+
+    Result<void> load_once() {
         ring.reset();
         symbol_ring.reset();
         // As one that was named: else libbpf looks for the types that this kernel lacks in those of every
@@ -367,14 +389,14 @@ struct Probe::State {
         for (bpf_map* const per_cpu : {maps.cpus, maps.recent_arms, maps.percpu_areas})
             bpf_map__set_max_entries(per_cpu, layout.possible_cpus);
         bpf_map__set_max_entries(maps.reported_untracked, layout.possible_cpus * untracked_per_cpu);
-        if (settings.inherited) {
-            rodata.inherited_until_ns = settings.inherited->until_ns;
-            const auto size = [](std::size_t entries) {
-                return static_cast<std::uint32_t>(std::max<std::size_t>(entries, 1));
-            };
+        if (settings.inherits) {
+            skeleton->bss->others_judge = 1;
             bpf_map__set_max_entries(maps.inherited_timers,
-                                     size(std::min(settings.inherited->timers.size(), inherited_timers_max)));
-            bpf_map__set_max_entries(maps.inherited_modules, size(settings.inherited->modules.size()));
+                                     static_cast<std::uint32_t>(std::min(
+                                         settings.inherits->timers + inherited_since, inherited_timers_max)));
+            bpf_map__set_max_entries(
+                maps.inherited_modules,
+                static_cast<std::uint32_t>(settings.inherits->modules + inherited_since));
         }
         if (settings.shares_permissions) {
             if (auto shared = share_permissions(); !shared)
@@ -386,10 +408,6 @@ struct Probe::State {
             return fail(Error::from_libbpf(err, fmt::format("loading the kernel programs of the {} backend "
                                                             "(--verbose shows why)",
                                                             name_of(backend))));
-        if (settings.inherited) {
-            if (auto inherited = inherit(*settings.inherited); !inherited)
-                return inherited;
-        }
         ring.reset(ring_buffer__new(bpf_map__fd(maps.notifications), State::on_notification, this, nullptr));
         if (!ring)
             return fail(Error::from_errno("opening the notification ring buffer"));
@@ -593,11 +611,18 @@ Result<void> Probe::attach() {
     return {};
 }
 
-Result<void> Probe::watch() {
+Result<void> Probe::watch(const std::function<Inheritance()>& ask_others) {
     if (auto attached = attach(); !attached)
         return attached;
+    Inheritance known;
+    if (state_->settings.inherits && ask_others)
+        known = ask_others();
+    if (auto inherited = state_->inherit(known); !inherited)
+        return inherited;
     if (auto surveyed = survey(); !surveyed)
         return fail(surveyed.error());
+    std::atomic_ref(state_->skeleton->bss->others_judge).store(0);
+    state_->judging_ns = monotonic_ns();
     if (auto missed = note_missed_runs(); !missed)
         return fail(missed.error());
     return {};
@@ -748,17 +773,14 @@ Result<void> Probe::consume(const std::function<void(const std::string&)>& on_lo
     std::ranges::sort(records, {}, &abi::unload_record::id);
     auto coverage = take_coverage(*missed);
     for (const auto& record : records) {
-        if (state_->is_told(record)) {
-            if (auto taken = state_->take(record); !taken)
-                return taken;
-            continue;
+        if (!state_->is_told(record)) {
+            coverage.rule = read_rule(bpf_map__fd(state_->skeleton->maps.rules), record.rule);
+            coverage.missed_since_load = missed_since(record.loaded_ns);
+            coverage.missed_lately = missed_since(record.freed_ns);
+            auto unload = judge(record, coverage, state_->names_for(record));
+            unload.command = state_->command_of(record);
+            on_unload(std::move(unload));
         }
-        coverage.rule = read_rule(bpf_map__fd(state_->skeleton->maps.rules), record.rule);
-        coverage.missed_since_load = missed_since(record.loaded_ns);
-        coverage.missed_lately = missed_since(record.freed_ns);
-        auto unload = judge(record, coverage, state_->names_for(record));
-        unload.command = state_->command_of(record);
-        on_unload(std::move(unload));
         for (const auto key : {record.id, record.loaded_ns}) {
             state_->copied.erase(key);
             state_->init_functions.erase(key);
@@ -787,7 +809,15 @@ Result<void> Probe::take_over(const Predecessor& before, const std::function<voi
     auto coverage = take_coverage(0);
     for (std::size_t i = 0; i < coverage.losses.size(); ++i)
         coverage.losses.at(i) = before.losses(static_cast<abi::loss>(i));
+    std::vector<State::TakenOver> told_now;
     for (auto& record : *records) {
+        // An earlier daemon's programs told it, or these see the end that was kept from those.
+        const bool told = state_->is_told(record);
+        if (told || (record.complete == 0 && record.freed_ns > state_->judging_ns)) {
+            if (auto taken = before.take(record); !taken)
+                return taken;
+            continue;
+        }
         if (record.denied == 0) {
             if (!before.kept_watching())
                 record.gaps |= abi::GAP_HOOKS;
@@ -795,8 +825,7 @@ Result<void> Probe::take_over(const Predecessor& before, const std::function<voi
                 record.deletes_whole = 0;
             record.verdict = abi::verdict_of(record.pending_count, record.gaps);
         }
-        if (time_between(record.freed_ns, state_->skeleton->bss->watching_ns) < unload_patience)
-            state_->taken_over.push_back({record.pid, text_of(record.module), record.freed_ns});
+        told_now.push_back({record.pid, text_of(record.module), record.freed_ns});
         coverage.rule = before.rule(record.rule);
         auto unload = judge(record, coverage, state_->names_for(record));
         if (!before.is_of_this_schema()) {
@@ -809,6 +838,7 @@ Result<void> Probe::take_over(const Predecessor& before, const std::function<voi
         if (auto taken = before.take(record); !taken)
             return taken;
     }
+    state_->taken_over.insert(state_->taken_over.end(), told_now.begin(), told_now.end());
     return before.remove();
 }
 
@@ -929,8 +959,8 @@ std::chrono::nanoseconds Probe::tick() const {
     return std::chrono::nanoseconds(state_->skeleton->bss->tick_ns);
 }
 
-std::uint64_t Probe::inherited_until_ns() const {
-    return state_->skeleton->rodata->inherited_until_ns;
+std::uint64_t Probe::watching_ns() const {
+    return state_->skeleton->bss->watching_ns;
 }
 
 KernelClocks Probe::clocks() const {

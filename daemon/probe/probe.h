@@ -40,10 +40,12 @@ public:
     Probe& operator=(const Probe&) = delete;
     ~Probe();
 
-    // Attaches what verdicts and tracking need, then surveys what was armed before.
-    // Fails if verdicts are impossible; a tracking hook that can't be attached, or a
-    // survey that stayed incomplete, is told by every verdict that it could have spoiled.
-    Result<void> watch();
+    // Attaches what verdicts and tracking need, then surveys what was armed before. What another
+    // daemon's programs know by then, whom these succeed, is asked for between the two: until these know
+    // it as well they leave verdicts to the others. Fails if verdicts are impossible; a tracking hook that
+    // can't be attached, or a survey that stayed incomplete, is told by every verdict that it could have
+    // spoiled.
+    Result<void> watch(const std::function<Inheritance()>& ask_others = {});
 
     // After watch(): reads, in a thread of its own, how code is called that is in no module. What is
     // judged without that tells addresses; what is judged meanwhile waits for it.
@@ -107,8 +109,8 @@ public:
     [[nodiscard]] std::chrono::nanoseconds tick() const;
     // The kernel's clocks now, as counted on from the last survey.
     [[nodiscard]] KernelClocks clocks() const;
-    // What an earlier process knew counts until then, on CLOCK_MONOTONIC; 0: nothing was taken over.
-    [[nodiscard]] std::uint64_t inherited_until_ns() const;
+    // Since when everything is watched, on CLOCK_MONOTONIC.
+    [[nodiscard]] std::uint64_t watching_ns() const;
 
 private:
     struct State;

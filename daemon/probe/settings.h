@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
-#include <memory>
+#include <optional>
 #include <string_view>
 
 namespace disarmd {
-
-struct Inheritance;
 
 // How arms and disarms are seen. automatic: tracepoint if this kernel lets it, else kprobe.
 enum class Backend { automatic, tracepoint, kprobe };
@@ -24,6 +23,11 @@ constexpr std::string_view name_of(Backend backend) {
     return "auto";
 }
 
+struct InheritanceSize {
+    std::size_t timers = 0;
+    std::size_t modules = 0;
+};
+
 // What the kernel programs are told before they are loaded.
 struct ProbeSettings {
     Backend backend = Backend::automatic;
@@ -35,9 +39,10 @@ struct ProbeSettings {
     std::uint32_t unloads = 64;
     // Steps of one scan: one for each word of a wheel's bitmap, bucket and timer.
     std::uint32_t scan_steps = 4'000'000;
-    bool enforces = false;                        // a policy
-    bool shares_permissions = false;              // with disarmd allow-once
-    std::shared_ptr<const Inheritance> inherited; // null: nothing
+    bool enforces = false;           // a policy
+    bool shares_permissions = false; // with disarmd allow-once
+    // How much another daemon's programs know about now, which watch until these do; nothing: there are none.
+    std::optional<InheritanceSize> inherits;
 };
 
 } // namespace disarmd

@@ -48,7 +48,7 @@ InventoryTimer describe_orphan(const ArmedTimer& timer, const std::map<std::uint
 std::vector<Owner> owners_from(const abi::module_instance& module, const ArmedTimer& timer,
                                const Look& look) {
     const bool surveyed = timer.state.armed_ns == 0 && timer.state.reported == 0;
-    if (surveyed && module.loaded_ns > look.inherited_until_ns)
+    if (surveyed && module.loaded_ns > look.watching_ns)
         return {};
     if (timer.state.armed_ns != 0 && timer.state.armed_ns < module.begun_ns)
         return {};

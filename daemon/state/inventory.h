@@ -49,8 +49,8 @@ struct ModuleTimers {
 struct Look {
     // Before the modules were: what was armed since may be of one that is not among them.
     std::uint64_t began_ns = std::numeric_limits<std::uint64_t>::max();
-    // What an earlier process knew counts until then, as in abi.h; 0: nothing was taken over.
-    std::uint64_t inherited_until_ns = 0;
+    // Of modules that were loaded before, not every arm was seen; 0: of those whose load was not.
+    std::uint64_t watching_ns = 0;
 };
 
 // What the module owns of the timer: an owner that is gone owns nothing any more, nor does a module own

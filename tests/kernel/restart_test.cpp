@@ -4,6 +4,7 @@
 #include "guest.h"
 
 #include <algorithm>
+#include <map>
 #include <string>
 
 #include <fmt/format.h>
@@ -148,6 +149,92 @@ on_leak = "drain"'
     EXPECT_EQ(midst[0]["action"], "drained") << midst[0];
     EXPECT_FALSE(midst[0]["unload"]["duration_ms"].is_null());
     EXPECT_EQ(midst[1]["module"], "zoo_nothing");
+}
+
+// While the next daemon's programs come to know what there is, others' orphans lie where modules are loaded.
+TEST_P(Restart, amid_leaks_charges_none_to_a_module_that_has_none) {
+    const auto guest = run_guest({GetParam(), 2, 400}, std::string(telling) + R"sh(
+        limits='[limits]
+unloads = 500'
+        serve
+        insmod /modules/zoo_nothing.ko
+        stopped
+        unloaded() { insmod /modules/zoo_$1.ko delay_ms=600000 end=$2; sh -c "echo \$\$ >>/tmp/$2; exec rmmod zoo_$1"; }
+        # Not more than the service keeps up with, on a busy machine.
+        storm() {
+            while [ ! -e /tmp/over ]; do
+                unloaded timer_alloc leak
+                unloaded timer_alloc delete
+                usleep 200000
+            done
+        }
+        storm & storming=$!
+        await grep -qs . /tmp/delete
+        for again in 1 2; do
+            serve
+            stopped
+            cat /tmp/unloads >>/tmp/all
+        done
+        serve
+        touch /tmp/over
+        wait $storming
+        rmmod zoo_nothing
+        await grep -q zoo_nothing /tmp/unloads
+        stopped
+        cat /tmp/unloads >>/tmp/all
+        mv /tmp/all /tmp/unloads
+        told storm
+        for end in leak delete; do
+            sed "s/.*/{\"as\":\"$end\",\"unload\":&}/" /tmp/$end >/dev/results
+        done
+    )sh");
+    EXPECT_EQ(guest.status, 0) << guest.console;
+    std::map<Json, Json> unloads;
+    for (const auto& unload : told(guest, "storm"))
+        EXPECT_TRUE(unloads.emplace(unload["unload"]["pid"], unload).second) << "twice: " << unload;
+    const auto verdicts_are = [&](const std::string& end, const std::string& verdict, std::size_t pending) {
+        const auto pids = told(guest, end);
+        EXPECT_GE(pids.size(), 10U);
+        for (const auto& pid : pids) {
+            EXPECT_EQ(unloads[pid]["verdict"], verdict) << unloads[pid];
+            EXPECT_EQ(unloads[pid]["pending"].size(), pending);
+            unloads.erase(pid);
+        }
+    };
+    verdicts_are("leak", "leak", 1);
+    verdicts_are("delete", "clean", 0);
+    EXPECT_EQ(unloads.size(), 1U) << "but zoo_nothing";
+}
+
+// The kernel gives up loading a program for any of them.
+TEST_P(Restart, amid_signals_watches_no_worse) {
+    const auto guest = run_guest({GetParam()}, R"sh(
+        printf '[sinks]\nunloads_file = "/tmp/unloads"\n' >/tmp/disarmd.toml
+        disarmd --verbose run --config /tmp/disarmd.toml 2>/tmp/service.log &
+        service=$!
+        # SIGHUP is the lowest bit.
+        await grep -qs '^SigBlk:.*[13579bdf]$' /proc/$service/status
+        kill -HUP $service
+        loads() { ls -l /proc/$service/fd | grep -q bpf-prog; }
+        await loads
+        i=0
+        until [ $i = 200 ] || grep -q 'Resource temporarily unavailable' /tmp/service.log; do
+            for each in 1 2 3 4 5 6 7 8 9 10; do
+                kill -STOP $service
+                kill -CONT $service
+            done
+            i=$((i + 1))
+        done
+        await grep -qs ' watching ' /tmp/service.log
+        report interrupted grep -q 'Resource temporarily unavailable' /tmp/service.log
+        report backend grep -q 'backend tracepoint: this kernel has every timer event' /tmp/service.log
+        report reloads await grep -q 'the policy is reloaded' /tmp/service.log
+        kill -TERM $service
+        wait $service
+    )sh");
+    EXPECT_EQ(guest.status, 0) << guest.console;
+    for (const auto* const name : {"interrupted", "backend", "reloads"})
+        EXPECT_EQ(find(guest, name)["exit"], 0) << name << guest.console;
 }
 
 // A daemon whose maps look otherwise reads of the records what all have in common.

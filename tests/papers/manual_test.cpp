@@ -77,7 +77,7 @@ auto values_of(const Config& config) {
     const auto& [kmsg, journal, ledger, pmsg, hold, ledger_path, retention, hooks_folder, hook_timeout,
                  json_file, unloads_file] = sinks;
     const auto& [age, unloads_kept] = retention;
-    const auto& [backend, tracks, armed_timers, unloads, scan_steps, enforces, shares, inherited] = probe;
+    const auto& [backend, tracks, armed_timers, unloads, scan_steps, enforces, shares, inherits] = probe;
     const auto& [rules, drain, panic_confirmed] = policy;
     return std::make_tuple(kmsg, journal, ledger, pmsg, hold, ledger_path, age, unloads_kept, hooks_folder,
                            hook_timeout, json_file, unloads_file, metrics.enabled, metrics.listen, backend,
