@@ -122,8 +122,9 @@ TEST_P(Machine, with_a_storm_of_loads_and_unloads) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Kernels, Machine, testing::ValuesIn(test_kernels()),
-                         [](const auto& test) { return kernel_test_name(test.param); });
+constexpr auto name_kernel = [](const auto& test) { return kernel_test_name(test.param); };
+INSTANTIATE_TEST_SUITE_P(Kernels, Machine, testing::ValuesIn(outermost_kernels()), name_kernel);
+INSTANTIATE_TEST_SUITE_P(Long, Machine, testing::ValuesIn(inner_kernels()), name_kernel);
 
 } // namespace
 

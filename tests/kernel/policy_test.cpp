@@ -378,15 +378,12 @@ INSTANTIATE_TEST_SUITE_P(Long, Denials, testing::ValuesIn(inner_kernels()), name
 
 class Drain : public testing::TestWithParam<Setup> {};
 
-std::vector<Setup> drain_setups(const std::vector<std::string>& kernels, bool others) {
+std::vector<Setup> drain_setups(const std::vector<std::string>& kernels) {
     std::vector<Setup> setups;
     for (const auto& kernel : kernels) {
-        if (others) {
-            setups.push_back({kernel, "tracepoint", 1});
-            setups.push_back({kernel, "kprobe", 4});
-        } else {
-            setups.push_back({kernel, "tracepoint", 4});
-        }
+        for (const auto* backend : {"tracepoint", "kprobe"})
+            setups.push_back({kernel, backend, 4});
+        setups.push_back({kernel, "tracepoint", 1});
     }
     return setups;
 }
@@ -442,10 +439,8 @@ TEST_P(Drain, holds_a_module_until_what_it_left_has_fired) {
 }
 
 constexpr auto name_setup = [](const auto& test) { return setup_test_name(test.param); };
-INSTANTIATE_TEST_SUITE_P(Machines, Drain, testing::ValuesIn(drain_setups(test_kernels(), false)), name_setup);
-INSTANTIATE_TEST_SUITE_P(Others, Drain, testing::ValuesIn(drain_setups(outermost_kernels(), true)),
-                         name_setup);
-INSTANTIATE_TEST_SUITE_P(Long, Drain, testing::ValuesIn(drain_setups(inner_kernels(), true)), name_setup);
+INSTANTIATE_TEST_SUITE_P(Machines, Drain, testing::ValuesIn(drain_setups(outermost_kernels())), name_setup);
+INSTANTIATE_TEST_SUITE_P(Long, Drain, testing::ValuesIn(drain_setups(inner_kernels())), name_setup);
 
 class Starved : public testing::TestWithParam<std::string> {};
 

@@ -152,7 +152,9 @@ on_leak = "drain"'
 }
 
 // While the next daemon's programs come to know what there is, others' orphans lie where modules are loaded.
-TEST_P(Restart, amid_leaks_charges_none_to_a_module_that_has_none) {
+class Succession : public testing::TestWithParam<std::string> {};
+
+TEST_P(Succession, amid_leaks_charges_none_to_a_module_that_has_none) {
     const auto guest = run_guest({GetParam(), 2, 400}, std::string(telling) + R"sh(
         limits='[limits]
 unloads = 500'
@@ -275,6 +277,8 @@ TEST_P(Restart, with_another_schema_loses_no_verdict) {
 constexpr auto name_kernel = [](const auto& test) { return kernel_test_name(test.param); };
 INSTANTIATE_TEST_SUITE_P(Kernels, Restart, testing::ValuesIn(outermost_kernels()), name_kernel);
 INSTANTIATE_TEST_SUITE_P(Long, Restart, testing::ValuesIn(inner_kernels()), name_kernel);
+INSTANTIATE_TEST_SUITE_P(Kernels, Succession, testing::ValuesIn(oldest_kernel()), name_kernel);
+INSTANTIATE_TEST_SUITE_P(Long, Succession, testing::ValuesIn(newer_kernels()), name_kernel);
 
 } // namespace
 } // namespace disarmd::tests
