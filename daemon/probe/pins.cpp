@@ -34,8 +34,17 @@ bool is_bpf_fs(const char* path) {
 }
 
 Result<void> make_folder(const std::string& path) {
-    if (::mkdir(path.c_str(), S_IRWXU) != 0 && errno != EEXIST)
+    if (::mkdir(path.c_str(), S_IRWXU) == 0)
+        return {};
+    if (errno != EEXIST)
         return fail(Error::from_errno(fmt::format("creating {}", path)));
+    // Where everybody may write to the file system, as some mount it, somebody may have been there first.
+    struct stat status {};
+    if (::lstat(path.c_str(), &status) != 0)
+        return fail(Error::from_errno(fmt::format("looking at {}", path)));
+    if (!S_ISDIR(status.st_mode) || (status.st_uid != 0 && status.st_uid != ::geteuid()) ||
+        (status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+        return fail({EPERM, fmt::format("{} is not root's alone: remove it", path)});
     return {};
 }
 
