@@ -20,7 +20,7 @@ ExitCode check_config(const CheckConfigOptions& options) {
     if (rules.empty())
         text += "no rule: every module may be unloaded, and a leak is told\n";
     for (std::size_t i = 0; i < rules.size(); ++i)
-        text += fmt::format("rule {}: {}\n", i + 1, printable(rule_text(rules[i])));
+        text += fmt::format("rule {}: {}\n", i + 1, rule_text(rules[i]));
     return print_result(text, ExitCode::clean);
 }
 

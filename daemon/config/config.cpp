@@ -30,7 +30,7 @@ constexpr std::string_view rules_key = "rule";
 constexpr off_t largest_file = 1 << 20;
 
 Error error_at(const std::string& path, const toml::node& node, std::string_view what) {
-    return {EINVAL, fmt::format("{}:{}: {}", path, node.source().begin.line, what)};
+    return {EINVAL, fmt::format("{}:{}: {}", printable(path), node.source().begin.line, what)};
 }
 
 // What a key of a table is set by; the text says what it must be.
@@ -95,7 +95,9 @@ bool is_listen_address(const std::string& text) {
     if (read.ec != std::errc() || read.ptr != end || port == 0)
         return false;
     in_addr parsed{};
-    return ::inet_pton(AF_INET, text.substr(0, colon).c_str(), &parsed) == 1;
+    // As it is given on to what reads up to a NUL.
+    return text.find('\0') == std::string::npos &&
+           ::inet_pton(AF_INET, text.substr(0, colon).c_str(), &parsed) == 1;
 }
 
 // What is in no table: one of some words each.
@@ -283,11 +285,11 @@ Result<void> check_policy(const Config& config) {
         if (!config.sinks.kmsg)
             return fail({EINVAL, fmt::format("{}: on_leak = \"panic\" wants sinks.kmsg: its line is all that "
                                              "tells why the host crashed",
-                                             rule.where)});
+                                             printable(rule.where))});
         if (!config.policy.panic_confirmed)
             return fail({EINVAL, fmt::format("{}: on_leak = \"panic\" crashes this host on purpose: say "
                                              "panic_confirmed = true in [policy] if that is meant",
-                                             rule.where)});
+                                             printable(rule.where))});
     }
     return {};
 }
@@ -357,7 +359,7 @@ Result<void> add_text(std::string_view text, const std::string& path, Config& co
     try {
         document = toml::parse(text, path);
     } catch (const toml::parse_error& error) {
-        return fail({EINVAL, fmt::format("{}:{}: {}", path, error.source().begin.line,
+        return fail({EINVAL, fmt::format("{}:{}: {}", printable(path), error.source().begin.line,
                                          printable(error.description()))});
     }
     for (const auto& [key, node] : document) {
@@ -371,17 +373,18 @@ Result<void> add_text(std::string_view text, const std::string& path, Config& co
 // Nothing that opening or reading it could wait for, or that has no end.
 Result<std::string> read_text(const std::string& path) {
     const auto failed = [&] {
-        return fail(Error::from_errno(fmt::format("reading the configuration {}", path)));
+        return fail(Error::from_errno(fmt::format("reading the configuration {}", printable(path))));
     };
     const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
     struct stat status {};
     if (!file || ::fstat(file.get(), &status) != 0)
         return failed();
     if (!S_ISREG(status.st_mode))
-        return fail({EINVAL, fmt::format("reading the configuration {}: it is no regular file", path)});
+        return fail(
+            {EINVAL, fmt::format("reading the configuration {}: it is no regular file", printable(path))});
     if (status.st_size > largest_file)
-        return fail({EFBIG, fmt::format("reading the configuration {}: it has more than {} bytes", path,
-                                        largest_file)});
+        return fail({EFBIG, fmt::format("reading the configuration {}: it has more than {} bytes",
+                                        printable(path), largest_file)});
     std::string text(static_cast<std::size_t>(status.st_size), '\0');
     std::size_t length = 0;
     while (length < text.size()) {
@@ -416,8 +419,8 @@ Result<std::vector<std::string>> drop_ins_of(const std::string& path) {
             files.push_back(entry->path().string());
     }
     if (error && error != std::errc::no_such_file_or_directory)
-        return fail({error.value(),
-                     fmt::format("reading the configuration in {}: {}", folder.string(), error.message())});
+        return fail({error.value(), fmt::format("reading the configuration in {}: {}",
+                                                printable(folder.string()), error.message())});
     std::ranges::sort(files);
     return files;
 }

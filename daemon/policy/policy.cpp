@@ -106,8 +106,8 @@ private:
             const char from = set.front();
             const bool range = set.size() >= 3 && set[1] == '-';
             const char to = range ? set[2] : from;
-            if (from > to)
-                return fail({EINVAL, fmt::format("[{}-{}] holds nothing", from, to)});
+            if (index_of(from) > index_of(to))
+                return fail({EINVAL, fmt::format("[{}] holds nothing", printable(set.substr(0, 3)))});
             for (std::size_t byte = index_of(from); byte <= index_of(to); ++byte)
                 element.set(index_of(spelled(static_cast<char>(byte))));
             set.remove_prefix(range ? 3 : 1);
@@ -163,7 +163,7 @@ std::optional<OnLeak> on_leak_named(std::string_view word) {
 }
 
 std::string rule_text(const Rule& rule) {
-    auto text = fmt::format("{}: module = \"{}\"", rule.where, rule.module);
+    auto text = fmt::format("{}: module = \"{}\"", printable(rule.where), printable(rule.module));
     if (!rule.srcversion.empty())
         text += fmt::format(", srcversion = \"{}\"", printable(rule.srcversion));
     if (rule.on_unload != OnUnload::allow)

@@ -65,7 +65,7 @@ struct Decision {
 // What would become of the unload of a module. Pure, and what the kernel programs do by themselves.
 Decision decide_unload(const Policy& policy, const ModuleFacts& module);
 
-// "FILE:LINE: on_unload = "deny"": which rule it was, for records and people.
+// "FILE:LINE: on_unload = "deny"": which rule it was, for records and people. Printable.
 std::string rule_text(const Rule& rule);
 
 // Whether the rule that takes the module wants to know what its file says.

@@ -243,6 +243,8 @@ INSTANTIATE_TEST_SUITE_P(
                     "c.toml:2: metrics.listen must be an IPv4 address and a port, as in \"127.0.0.1:9958\""},
         RefusedCase{"[metrics]\nlisten = \"127.0.0.1:1s\"\n",
                     "c.toml:2: metrics.listen must be an IPv4 address and a port, as in \"127.0.0.1:9958\""},
+        RefusedCase{"[metrics]\nlisten = \"127.0.0.1\\u0000.5:9958\"\n",
+                    "c.toml:2: metrics.listen must be an IPv4 address and a port, as in \"127.0.0.1:9958\""},
         RefusedCase{"[metrics]\nlisten = \"::1:9958\"\n",
                     "c.toml:2: metrics.listen must be an IPv4 address and a port, as in \"127.0.0.1:9958\""},
         RefusedCase{"[metrics]\nlisten = \"[::1]:9958\"\n",
@@ -304,6 +306,12 @@ INSTANTIATE_TEST_SUITE_P(syntax, UnreadableConfig,
                                          RefusedCase{"[sinks]\nkmsg = yes\n", "c.toml:2: "},
                                          RefusedCase{"a=i\x1b[31mX\n", "c.toml:1: "},
                                          RefusedCase{"[sinks]\njson_file = \"\xff\"\n", "c.toml:2: "}));
+
+TEST(ParseConfig, an_error_is_printable) {
+    const auto config = parse_config("x = 1\n", "\x1b[31m.toml");
+    ASSERT_FALSE(config);
+    EXPECT_EQ(config.error().text(), R"(\x1b[31m.toml:1: unknown key x)");
+}
 
 TEST(LoadConfig, reads_the_file_that_was_named) {
     const test::TemporaryFolder folder;

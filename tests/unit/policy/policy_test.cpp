@@ -183,5 +183,11 @@ TEST(RuleText, tells_what_differs_from_nothing) {
               R"(p.toml:1: module = "m", srcversion = "AB", on_unload = "deny", on_leak = "drain")");
 }
 
+TEST(RuleText, is_printable) {
+    auto made = rule("[\t]", OnUnload::allow, OnLeak::alert);
+    made.where = "\xc3\xa9.toml:1";
+    EXPECT_EQ(rule_text(made), R"(\xc3\xa9.toml:1: module = "[\x09]")");
+}
+
 } // namespace
 } // namespace disarmd
