@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "verdict/decode.h"
 
+#include <algorithm>
+
 namespace disarmd {
 
 std::vector<Owner> owners_of(std::uint8_t bits) {
@@ -75,7 +77,11 @@ std::chrono::nanoseconds from_jiffies(std::uint64_t expires, std::uint64_t jiffi
 std::chrono::nanoseconds from_ktime(std::uint64_t expires, std::uint64_t now_ns) {
     const auto end = static_cast<std::int64_t>(expires);
     const auto now = static_cast<std::int64_t>(now_ns);
-    return std::chrono::nanoseconds(end > now ? end - now : 0);
+    if (end <= now)
+        return std::chrono::nanoseconds(0);
+    std::chrono::nanoseconds::rep ns = 0;
+    return __builtin_sub_overflow(end, now, &ns) ? std::chrono::nanoseconds::max()
+                                                 : std::chrono::nanoseconds(ns);
 }
 
 } // namespace
@@ -100,7 +106,8 @@ std::optional<std::chrono::nanoseconds> time_to_expiry(TimerKind kind, std::uint
 }
 
 std::chrono::nanoseconds time_between(std::uint64_t earlier_ns, std::uint64_t later_ns) {
-    return std::chrono::nanoseconds(later_ns > earlier_ns ? later_ns - earlier_ns : 0);
+    constexpr std::uint64_t longest = std::chrono::nanoseconds::max().count();
+    return std::chrono::nanoseconds(later_ns > earlier_ns ? std::min(later_ns - earlier_ns, longest) : 0);
 }
 
 } // namespace disarmd

@@ -38,7 +38,7 @@ struct KernelClocks {
 std::optional<std::chrono::nanoseconds> time_to_expiry(TimerKind kind, std::uint64_t expires,
                                                        const KernelClocks& clocks);
 
-// 0 where the times are out of order.
+// 0 where the times are out of order; no longer than can be told.
 std::chrono::nanoseconds time_between(std::uint64_t earlier_ns, std::uint64_t later_ns);
 
 template <std::size_t size>

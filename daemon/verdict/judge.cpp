@@ -210,7 +210,7 @@ PolicyApplied policy_of(const abi::unload_record& record, const Coverage& covera
     policy.bypassed = rule.denies && record.denied == 0 && record.allowed == 0 && record.init_failed == 0;
     policy.drain_left = record.drain_left;
     if (record.drain_ns != 0)
-        policy.drain = std::chrono::nanoseconds(record.drain_ns);
+        policy.drain = time_between(0, record.drain_ns);
     const bool drained = policy.drain && policy.drain_left == 0;
     if (record.denied != 0)
         policy.action = Action::denied;

@@ -108,11 +108,21 @@ TEST(TimeToExpiry, of_an_hrtimer_is_in_nanoseconds_and_needs_no_tick) {
     EXPECT_EQ(time_to_expiry(TimerKind::alarm, 5'000'000, {100'000, 0ns, 3'000'000}), 2ms);
 }
 
+TEST(TimeToExpiry, of_an_hrtimer_is_as_long_as_can_be_told) {
+    constexpr auto below_zero = static_cast<std::uint64_t>(-5);
+    EXPECT_EQ(time_to_expiry(TimerKind::hrtimer, INT64_MAX, {0, 0ns, below_zero}), nanoseconds::max());
+}
+
 TEST(TimeBetween, is_zero_for_times_out_of_order) {
     EXPECT_EQ(time_between(3, 5), 2ns);
     EXPECT_EQ(time_between(5, 5), 0ns);
     EXPECT_EQ(time_between(5, 3), 0ns);
     EXPECT_EQ(time_between(UINT64_MAX, 0), 0ns);
+}
+
+TEST(TimeBetween, is_as_long_as_can_be_told) {
+    EXPECT_EQ(time_between(1, INT64_MAX), nanoseconds::max() - 1ns);
+    EXPECT_EQ(time_between(0, UINT64_MAX), nanoseconds::max());
 }
 
 TEST(TextOf, ends_at_the_first_nul) {
