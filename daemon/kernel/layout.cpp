@@ -7,6 +7,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "base/text.h"
+
 namespace disarmd {
 
 namespace {
@@ -62,7 +64,7 @@ Result<std::uint32_t> parse_possible_cpus(std::string_view list) {
     if (parsed.ec != std::errc{} || parsed.ptr != end || first != 0 || last == UINT32_MAX)
         return fail({ENOTSUP, fmt::format("the possible CPUs are \"{}\"; only a list without holes, from 0, "
                                           "can be scanned",
-                                          list)});
+                                          printable(list))});
     return last + 1;
 }
 

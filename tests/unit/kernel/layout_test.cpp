@@ -43,6 +43,12 @@ INSTANTIATE_TEST_SUITE_P(lists, RefusedCpus,
                          testing::Values("", "1", "1-3", "0-", "-3", "0-3,8-11", "0,2", "0-3 ", " 0-3", "0-x",
                                          "0--3", "abc", "0-4294967296", "99999999999"));
 
+TEST(ParsePossibleCpus, an_error_is_printable) {
+    const auto cpus = parse_possible_cpus("0-3\x1b");
+    ASSERT_FALSE(cpus) << *cpus;
+    EXPECT_THAT(cpus.error().text(), testing::HasSubstr(R"("0-3\x1b")"));
+}
+
 TEST(ParsePossibleCpus, a_count_that_does_not_fit_is_refused_and_not_none) {
     const auto cpus = parse_possible_cpus("0-4294967295");
     ASSERT_FALSE(cpus) << *cpus;
