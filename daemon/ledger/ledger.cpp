@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ledger/ledger.h"
 
+#include <algorithm>
 #include <charconv>
 #include <filesystem>
 
@@ -11,6 +12,7 @@
 #include <sqlite3.h>
 #include <sys/stat.h>
 
+#include "base/text.h"
 #include "incident/json.h"
 #include "incident/text.h"
 
@@ -31,8 +33,13 @@ std::int64_t to_database(std::chrono::system_clock::time_point time) {
     return std::chrono::duration_cast<Microseconds>(time.time_since_epoch()).count();
 }
 
+// A file that is not of our making may hold one that the clock has not.
 std::chrono::system_clock::time_point from_database(std::int64_t time) {
-    return std::chrono::system_clock::time_point(Microseconds(time));
+    using std::chrono::system_clock;
+    // Whole seconds, so that it can be rounded to them.
+    constexpr auto last_s = std::chrono::duration_cast<std::chrono::seconds>(system_clock::duration::max());
+    constexpr auto last = Microseconds(last_s).count();
+    return system_clock::time_point(Microseconds(std::clamp(time, -last, last)));
 }
 
 int errno_of(int sqlite_code) {
@@ -73,7 +80,8 @@ auto guarded(const std::string& attempted, Attempt&& attempt) -> decltype(attemp
     try {
         return attempt();
     } catch (const SQLite::Exception& error) {
-        return fail({errno_of(error.getErrorCode()), fmt::format("{}: {}", attempted, error.what())});
+        return fail(
+            {errno_of(error.getErrorCode()), fmt::format("{}: {}", attempted, printable(error.what()))});
     }
 }
 
@@ -149,20 +157,25 @@ struct Ledger::State {
         const int version = database.execAndGet("PRAGMA user_version").getInt();
         const int id = database.execAndGet("PRAGMA application_id").getInt();
         if (database.execAndGet("SELECT count(*) FROM sqlite_master").getInt() == 0)
-            return fail({ENODATA, fmt::format("{} is empty", path)});
+            return fail({ENODATA, fmt::format("{} is empty", printable(path))});
         if (id != application_id)
             return fail(
                 {EEXIST, fmt::format("{} is another program's database: ledger.path must be a file of "
                                      "its own",
-                                     path)});
+                                     printable(path))});
         if (version > schema)
             return fail(
                 {ENOTSUP, fmt::format("{} was written by a newer disarmd (its schema is {}, and {} is "
                                       "known here)",
-                                      path, version, schema)});
+                                      printable(path), version, schema)});
         const auto found = database.execAndGet("PRAGMA quick_check(1)").getString();
         if (found != "ok")
-            return fail({damaged, fmt::format("{} is damaged: {}", path, found)});
+            return fail({damaged, fmt::format("{} is damaged: {}", printable(path), printable(found))});
+        // A view could be made to have no end.
+        constexpr const char* table =
+            "SELECT count(*) FROM sqlite_master WHERE name = 'unloads' AND type = 'table'";
+        if (database.execAndGet(table).getInt() != 1)
+            return fail({damaged, fmt::format("{} is damaged: it has no table of unloads", printable(path))});
         return {};
     }
 };
@@ -180,8 +193,8 @@ Result<Ledger> Ledger::open_for_writing(const std::string& path) {
     if (!folder.empty() && std::filesystem::create_directories(folder, error))
         std::filesystem::permissions(folder, folder_mode, error);
     if (error)
-        return fail(Error::from_code(error.value(), fmt::format("creating {}", folder.string())));
-    return guarded(fmt::format("opening the ledger {}", path), [&]() -> Result<Ledger> {
+        return fail(Error::from_code(error.value(), fmt::format("creating {}", printable(folder.string()))));
+    return guarded(fmt::format("opening the ledger {}", printable(path)), [&]() -> Result<Ledger> {
         auto state = std::make_unique<State>(path, path, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
         // Nothing is done to a file that may not be ours.
         const auto checked = state->check();
@@ -205,7 +218,7 @@ Result<Ledger> Ledger::open_for_writing(const std::string& path) {
 
 Result<Ledger> Ledger::open_for_reading(const std::string& path) {
     const auto open = [&](const std::string& file, int flags) {
-        return guarded(fmt::format("opening the ledger {}", path), [&]() -> Result<Ledger> {
+        return guarded(fmt::format("opening the ledger {}", printable(path)), [&]() -> Result<Ledger> {
             auto state = std::make_unique<State>(path, file, flags);
             if (auto checked = state->check(); !checked)
                 return fail(checked.error());
@@ -234,13 +247,14 @@ Result<std::string> Ledger::set_aside(const std::string& path) {
         std::error_code error;
         std::filesystem::rename(path + suffix, target + suffix, error);
         if (error && error != std::errc::no_such_file_or_directory)
-            return fail(Error::from_code(error.value(), fmt::format("setting {}{} aside", path, suffix)));
+            return fail(
+                Error::from_code(error.value(), fmt::format("setting {}{} aside", printable(path), suffix)));
     }
     return target;
 }
 
 Result<void> Ledger::add(const Incident& incident) {
-    return guarded(fmt::format("writing to the ledger {}", state_->path), [&]() -> Result<void> {
+    return guarded(fmt::format("writing to the ledger {}", printable(state_->path)), [&]() -> Result<void> {
         auto& database = state_->database;
         if (!state_->transaction)
             state_->transaction = std::make_unique<SQLite::Transaction>(database);
@@ -284,12 +298,14 @@ Result<void> Ledger::add(const Incident& incident) {
 Result<void> Ledger::commit() {
     if (!state_->transaction)
         return {};
-    return guarded(fmt::format("committing to the ledger {}", state_->path), [&]() -> Result<void> {
-        // Gone, whether that succeeds or not: what it can't keep now it could not later either.
-        const auto transaction = std::move(state_->transaction);
-        transaction->commit();
-        return {};
-    });
+    return guarded(fmt::format("committing to the ledger {}", printable(state_->path)),
+                   [&]() -> Result<void> {
+                       // Gone, whether that succeeds or not: what it can't keep now it could not later
+                       // either.
+                       const auto transaction = std::move(state_->transaction);
+                       transaction->commit();
+                       return {};
+                   });
 }
 
 void Ledger::roll_back() {
@@ -297,7 +313,7 @@ void Ledger::roll_back() {
 }
 
 Result<void> Ledger::tidy() {
-    return guarded(fmt::format("tidying the ledger {}", state_->path), [&]() -> Result<void> {
+    return guarded(fmt::format("tidying the ledger {}", printable(state_->path)), [&]() -> Result<void> {
         begin_log_anew(state_->database);
         return {};
     });
@@ -306,7 +322,7 @@ Result<void> Ledger::tidy() {
 Result<void> Ledger::prune(const Retention& retention, std::chrono::system_clock::time_point now) {
     if (auto committed = commit(); !committed)
         return committed;
-    return guarded(fmt::format("pruning the ledger {}", state_->path), [&]() -> Result<void> {
+    return guarded(fmt::format("pruning the ledger {}", printable(state_->path)), [&]() -> Result<void> {
         SQLite::Statement old(state_->database, "DELETE FROM unloads WHERE freed_us < ?");
         old.bind(1, to_database(now - retention.age));
         old.exec();
@@ -320,7 +336,8 @@ Result<void> Ledger::prune(const Retention& retention, std::chrono::system_clock
 
 Result<std::vector<IncidentSummary>> Ledger::incidents(const std::optional<std::string>& module) {
     return guarded(
-        fmt::format("reading the ledger {}", state_->path), [&]() -> Result<std::vector<IncidentSummary>> {
+        fmt::format("reading the ledger {}", printable(state_->path)),
+        [&]() -> Result<std::vector<IncidentSummary>> {
             SQLite::Statement rows(state_->database,
                                    "SELECT id, freed_us, module, outcome, verdict, pending, causes, "
                                    "kernel FROM unloads WHERE record IS NOT NULL AND "
@@ -336,7 +353,8 @@ Result<std::vector<IncidentSummary>> Ledger::incidents(const std::optional<std::
                 incident.module = rows.getColumn(at++).getString();
                 incident.outcome = rows.getColumn(at++).getString();
                 incident.verdict = rows.getColumn(at++).getString();
-                incident.pending_count = static_cast<std::size_t>(rows.getColumn(at++).getInt64());
+                incident.pending_count =
+                    static_cast<std::size_t>(std::max<std::int64_t>(0, rows.getColumn(at++).getInt64()));
                 incident.causes = rows.getColumn(at++).getString();
                 incident.kernel = rows.getColumn(at++).getString();
             }
@@ -345,43 +363,45 @@ Result<std::vector<IncidentSummary>> Ledger::incidents(const std::optional<std::
 }
 
 Result<std::vector<StoredFree>> Ledger::frees(const std::optional<std::string>& kernel) {
-    return guarded(
-        fmt::format("reading the ledger {}", state_->path), [&]() -> Result<std::vector<StoredFree>> {
-            SQLite::Statement rows(state_->database,
-                                   "SELECT id, freed_us, module, verdict, causes, ranges, record IS NOT NULL "
-                                   "FROM unloads WHERE ?1 IS NULL OR kernel = ?1 ORDER BY freed_us DESC, id");
-            if (kernel)
-                rows.bind(1, *kernel);
-            std::vector<StoredFree> frees;
-            while (rows.executeStep()) {
-                int at = 0;
-                auto& free = frees.emplace_back();
-                free.id = rows.getColumn(at++).getString();
-                free.at = from_database(rows.getColumn(at++).getInt64());
-                free.module = rows.getColumn(at++).getString();
-                free.verdict = rows.getColumn(at++).getString();
-                free.causes = rows.getColumn(at++).getString();
-                free.ranges = ranges_from(rows.getColumn(at++).getString());
-                free.has_record = rows.getColumn(at++).getInt() != 0;
-            }
-            return frees;
-        });
+    return guarded(fmt::format("reading the ledger {}", printable(state_->path)),
+                   [&]() -> Result<std::vector<StoredFree>> {
+                       SQLite::Statement rows(
+                           state_->database,
+                           "SELECT id, freed_us, module, verdict, causes, ranges, record IS NOT NULL "
+                           "FROM unloads WHERE ?1 IS NULL OR kernel = ?1 ORDER BY freed_us DESC, id");
+                       if (kernel)
+                           rows.bind(1, *kernel);
+                       std::vector<StoredFree> frees;
+                       while (rows.executeStep()) {
+                           int at = 0;
+                           auto& free = frees.emplace_back();
+                           free.id = rows.getColumn(at++).getString();
+                           free.at = from_database(rows.getColumn(at++).getInt64());
+                           free.module = rows.getColumn(at++).getString();
+                           free.verdict = rows.getColumn(at++).getString();
+                           free.causes = rows.getColumn(at++).getString();
+                           free.ranges = ranges_from(rows.getColumn(at++).getString());
+                           free.has_record = rows.getColumn(at++).getInt() != 0;
+                       }
+                       return frees;
+                   });
 }
 
 Result<std::set<ModuleBuild>> Ledger::leaked() {
-    return guarded(
-        fmt::format("reading the ledger {}", state_->path), [&]() -> Result<std::set<ModuleBuild>> {
-            SQLite::Statement rows(state_->database, "SELECT DISTINCT module, srcversion FROM unloads "
-                                                     "WHERE verdict = 'leak'");
-            std::set<ModuleBuild> builds;
-            while (rows.executeStep())
-                builds.insert({rows.getColumn(0).getString(), rows.getColumn(1).getString()});
-            return builds;
-        });
+    return guarded(fmt::format("reading the ledger {}", printable(state_->path)),
+                   [&]() -> Result<std::set<ModuleBuild>> {
+                       SQLite::Statement rows(state_->database,
+                                              "SELECT DISTINCT module, srcversion FROM unloads "
+                                              "WHERE verdict = 'leak'");
+                       std::set<ModuleBuild> builds;
+                       while (rows.executeStep())
+                           builds.insert({rows.getColumn(0).getString(), rows.getColumn(1).getString()});
+                       return builds;
+                   });
 }
 
 Result<std::optional<std::string>> Ledger::record(const std::string& id) {
-    return guarded(fmt::format("reading the ledger {}", state_->path),
+    return guarded(fmt::format("reading the ledger {}", printable(state_->path)),
                    [&]() -> Result<std::optional<std::string>> {
                        SQLite::Statement row(state_->database, "SELECT record FROM unloads WHERE id = ?");
                        row.bind(1, id);
@@ -392,7 +412,7 @@ Result<std::optional<std::string>> Ledger::record(const std::string& id) {
 }
 
 Result<std::vector<std::string>> Ledger::find(const std::string& id_prefix) {
-    return guarded(fmt::format("reading the ledger {}", state_->path),
+    return guarded(fmt::format("reading the ledger {}", printable(state_->path)),
                    [&]() -> Result<std::vector<std::string>> {
                        SQLite::Statement rows(state_->database,
                                               "SELECT record FROM unloads WHERE record IS NOT NULL AND "

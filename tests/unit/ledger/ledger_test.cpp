@@ -417,6 +417,33 @@ TEST_F(LedgerTest, of_a_newer_schema_is_refused_and_left_as_it_is) {
     EXPECT_THAT(column_of(path, "SELECT id FROM unloads"), SizeIs(1));
 }
 
+TEST_F(LedgerTest, of_somebody_elses_making_tells_times_that_there_are) {
+    fill(1);
+    execute(path, "UPDATE unloads SET freed_us = 9223372036854775807, pending = -1");
+    EXPECT_EQ(readable().incidents({}).value().front().pending_count, 0U);
+    EXPECT_THAT(time_text(readable().incidents({}).value().front().at), testing::StartsWith("2262-"));
+    execute(path, "UPDATE unloads SET freed_us = -9223372036854775807");
+    EXPECT_THAT(time_text(readable().frees({}).value().front().at), testing::StartsWith("1677-"));
+}
+
+TEST_F(LedgerTest, errors_are_printable) {
+    const auto odd = folder.file("a\nb");
+    execute(odd, "PRAGMA application_id = 0x64736d64; CREATE TABLE unloads (id);"
+                 "CREATE TABLE t (a); CREATE INDEX \"i\x1b\" ON t (a); PRAGMA writable_schema = ON;"
+                 "UPDATE sqlite_master SET sql = 'CREATE INDEX ?' WHERE type = 'index'");
+    const auto ledger = Ledger::open_for_reading(odd);
+    ASSERT_FALSE(ledger);
+    EXPECT_THAT(ledger.error().text(), HasSubstr(R"(a\x0ab: malformed database schema (i\x1b))"));
+}
+
+TEST_F(LedgerTest, whose_unloads_are_a_view_is_damaged) {
+    fill(1);
+    execute(path, "ALTER TABLE unloads RENAME TO t; CREATE VIEW unloads AS SELECT * FROM t");
+    const auto ledger = Ledger::open_for_reading(path);
+    ASSERT_FALSE(ledger);
+    EXPECT_EQ(ledger.error().code(), Ledger::damaged);
+}
+
 struct DamageCase {
     std::string_view name;
     std::function<void(const std::string& path)> damage; // to a whole ledger
