@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/unique_fd.h"
 #include "incident/json.h"
@@ -21,6 +23,15 @@ Result<UniqueFd> open_for_append(const std::string& path) {
     return fd;
 }
 
+// Whether the last line was cut off: the disk was full, or whoever wrote it was killed.
+bool is_torn(const std::string& path) {
+    const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+    struct stat file {};
+    char last = '\n';
+    return fd && ::fstat(fd.get(), &file) == 0 && S_ISREG(file.st_mode) && file.st_size != 0 &&
+           ::pread(fd.get(), &last, 1, file.st_size - 1) == 1 && last != '\n';
+}
+
 } // namespace
 
 Result<std::unique_ptr<JsonFileSink>> JsonFileSink::open(const std::string& path, Content content) {
@@ -34,7 +45,7 @@ Result<void> JsonFileSink::write(const Incident& incident) {
     if (!fd)
         return fail(fd.error());
     // One write: lines of several processes never mix (O_APPEND).
-    const auto line = to_line(to_json(incident)) + '\n';
+    const auto line = (is_torn(path_) ? "\n" : "") + to_line(to_json(incident)) + '\n';
     const auto written = ::write(fd->get(), line.data(), line.size());
     if (written < 0)
         return fail(Error::from_errno(fmt::format("writing to {}", path_)));

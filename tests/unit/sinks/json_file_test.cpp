@@ -2,6 +2,7 @@
 #include "sinks/json_file.h"
 
 #include <filesystem>
+#include <fstream>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -68,6 +69,20 @@ TEST(JsonFileSink, of_every_unload_takes_all_verdicts_and_writes_the_same_docume
     ASSERT_EQ(documents.size(), written.size());
     for (std::size_t i = 0; i < written.size(); ++i)
         EXPECT_EQ(documents[i], to_json(written[i]));
+}
+
+TEST(JsonFileSink, after_a_line_that_was_cut_off_begins_a_new_one) {
+    const test::TemporaryFolder folder;
+    const auto path = folder.file("incidents.json");
+    std::ofstream(path) << "{\"schema\":1,\"id\":\"cut";
+    auto sink = JsonFileSink::open(path, incidents);
+    ASSERT_TRUE(sink) << sink.error().text();
+    const auto incident = test::incident_of(test::leaking_unload());
+    ASSERT_TRUE((*sink)->write(incident));
+    const auto lines = test::lines_of(test::content_of(path));
+    ASSERT_EQ(lines.size(), 2U);
+    EXPECT_EQ(lines[0], "{\"schema\":1,\"id\":\"cut");
+    EXPECT_EQ(nlohmann::ordered_json::parse(lines[1]), to_json(incident));
 }
 
 TEST(JsonFileSink, keeps_what_the_file_held) {
