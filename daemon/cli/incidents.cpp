@@ -53,6 +53,11 @@ ExitCode list_incidents(Ledger& ledger, const IncidentsOptions& options) {
     return ExitCode::clean;
 }
 
+// A ledger from elsewhere may hold anything; disarmd writes nothing else.
+bool is_printed(char byte) {
+    return byte >= ' ' && byte <= '~';
+}
+
 ExitCode show_incident(Ledger& ledger, const IncidentsOptions& options) {
     const auto records = ledger.find(*options.id);
     if (!records)
@@ -64,11 +69,14 @@ ExitCode show_incident(Ledger& ledger, const IncidentsOptions& options) {
                                              printable(*options.id))},
                         ExitCode::usage);
     }
-    if (options.json)
-        return print_result(records->front() + '\n', ExitCode::clean);
     auto incident = parse_incident(records->front());
     if (!incident)
         return complain(incident.error(), ExitCode::inconclusive);
+    if (options.json && std::ranges::all_of(records->front(), is_printed))
+        return print_result(records->front() + '\n', ExitCode::clean);
+    if (options.json)
+        return complain({EINVAL, "the record is not as disarmd writes it, and could steer a terminal"},
+                        ExitCode::inconclusive);
     add_source_lines(*incident, options.module_file);
     return print_result(to_page(*incident, colour_of_stdout()), ExitCode::clean);
 }
