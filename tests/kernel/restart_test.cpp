@@ -78,8 +78,10 @@ TEST_P(Restart, tells_once_what_came_while_no_daemon_ran) {
         stopped
         report release disarmd release
         report nothing_left test ! -e /sys/fs/bpf/disarmd
+        report no_warning sh -c '! dmesg | grep "WARNING:"'
     )sh");
     EXPECT_EQ(guest.status, 0) << guest.console;
+    EXPECT_EQ(find(guest, "no_warning")["exit"], 0) << "of the kernel's, in what it does for these programs";
     EXPECT_EQ(find(guest, "second")["exit"], 4);
     EXPECT_NE(find(guest, "second")["error"].get<std::string>().find("another disarmd"), std::string::npos);
     EXPECT_EQ(find(guest, "release_too_early")["exit"], 4);
