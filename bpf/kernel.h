@@ -56,6 +56,7 @@ struct task_struct {
 	void *stack;
 	unsigned int flags;
 	const struct cred *cred;
+	char comm[16];
 };
 
 struct hlist_node {

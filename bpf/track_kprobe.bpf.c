@@ -16,40 +16,55 @@
 #include "kernel.h"
 #include "track.h"
 
-static __always_inline void timer_call_arms(void *ctx, u64 timer, const u64 *expires)
+static __always_inline bool call_may_concern_modules(u64 timer)
+{
+	u64 function = 0;
+
+	if (!read_function(&function, timer))
+		return may_concern_modules(timer, function);
+	count_lost_arm(LOSS_TIMER_READ);
+	return false;
+}
+
+/* Functions of their own, as in track.bpf.c: most timers don't come so far. */
+static __noinline int timer_call_arms(void *ctx, u64 timer, const u64 *expires)
 {
 	struct timer_facts facts = {};
 
-	if (read_function(&facts.callback, timer)) {
-		count_lost_arm(LOSS_TIMER_READ);
-		return;
-	}
-	if (!may_concern_modules(timer, facts.callback))
-		return;
 	if (read_timer(&facts, timer)) {
 		count_lost_arm(LOSS_TIMER_READ);
-		return;
+		return 0;
 	}
 	if (!concerns_modules(timer, &facts))
-		return;
+		return 0;
 	if (expires)
 		facts.expires = *expires;
 	track_arm(ctx, timer, &facts, bpf_get_smp_processor_id(), bpf_ktime_get_ns());
+	return 0;
 }
 
 /* add_timer() and its like: the timer holds its expiry. User space names the functions. */
 SEC("kprobe")
 int BPF_KPROBE(kprobe_add_timer, u64 timer)
 {
-	timer_call_arms(ctx, timer, NULL);
-	return 0;
+	return call_may_concern_modules(timer) ? timer_call_arms(ctx, timer, NULL) : 0;
 }
 
 /* mod_timer() and its like. */
 SEC("kprobe")
 int BPF_KPROBE(kprobe_mod_timer, u64 timer, u64 expires)
 {
-	timer_call_arms(ctx, timer, &expires);
+	return call_may_concern_modules(timer) ? timer_call_arms(ctx, timer, &expires) : 0;
+}
+
+static __noinline int timer_starts(void *ctx, u64 timer)
+{
+	struct timer_facts facts = {};
+
+	if (read_timer(&facts, timer))
+		count_lost_arm(LOSS_TIMER_READ);
+	else if (concerns_modules(timer, &facts))
+		timer_armed(ctx, timer, &facts);
 	return 0;
 }
 
@@ -60,16 +75,7 @@ int BPF_KPROBE(kprobe_mod_timer, u64 timer, u64 expires)
 SEC("raw_tp/timer_start")
 int raw_timer_start(struct bpf_raw_tracepoint_args *ctx)
 {
-	u64 timer = ctx->args[0];
-	struct timer_facts facts = {};
-
-	if (!frees_in_progress)
-		return 0;
-	if (read_timer(&facts, timer))
-		count_lost_arm(LOSS_TIMER_READ);
-	else if (concerns_modules(timer, &facts))
-		timer_armed(ctx, timer, &facts);
-	return 0;
+	return frees_in_progress ? timer_starts(ctx, ctx->args[0]) : 0;
 }
 
 SEC("raw_tp/timer_expire_entry")

@@ -4,9 +4,9 @@
 #include <linux/kprobes.h>
 #include <linux/smp.h>
 
-static char *symbol = "bpf_get_current_comm";
+static char *symbol = "bpf_get_current_pid_tgid";
 module_param(symbol, charp, 0444);
-MODULE_PARM_DESC(symbol, "the kernel function that is caught in the act (default bpf_get_current_comm)");
+MODULE_PARM_DESC(symbol, "the kernel function that is caught in the act (default bpf_get_current_pid_tgid)");
 
 static void zoo_recurse_outer_fn(struct timer_list *timer)
 {
