@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <malloc.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
@@ -498,6 +499,9 @@ ExitCode run(const RunOptions& options) {
     sigemptyset(&reload);
     sigaddset(&reload, SIGHUP);
     ::pthread_sigmask(SIG_BLOCK, &reload, nullptr);
+    // What a look at very many timers takes goes back to the kernel after it: of itself this threshold grows
+    // with what is freed, and the next look's would stay.
+    ::mallopt(M_MMAP_THRESHOLD, 1 << 20);
     const auto config = load_config(options.config);
     if (!config)
         return complain(config.error(), ExitCode::usage);
