@@ -391,7 +391,8 @@ TEST_P(EveryKernel, leaked_timer_panics_the_kernel_after_the_verdict) {
 
 constexpr auto name_test = [](const auto& test) { return kernel_test_name(test.param); };
 
-INSTANTIATE_TEST_SUITE_P(Kernels, EveryKernel, testing::ValuesIn(test_kernels()), name_test);
+INSTANTIATE_TEST_SUITE_P(Kernels, EveryKernel, testing::ValuesIn(outermost_kernels()), name_test);
+INSTANTIATE_TEST_SUITE_P(Long, EveryKernel, testing::ValuesIn(inner_kernels()), name_test);
 INSTANTIATE_TEST_SUITE_P(Kernels, Command, testing::ValuesIn(oldest_kernel()), name_test);
 INSTANTIATE_TEST_SUITE_P(Long, Command, testing::ValuesIn(newer_kernels()), name_test);
 

@@ -370,7 +370,8 @@ on_unload = "deny"'
 }
 
 constexpr auto name_kernel = [](const auto& test) { return kernel_test_name(test.param); };
-INSTANTIATE_TEST_SUITE_P(Kernels, Deny, testing::ValuesIn(test_kernels()), name_kernel);
+INSTANTIATE_TEST_SUITE_P(Kernels, Deny, testing::ValuesIn(outermost_kernels()), name_kernel);
+INSTANTIATE_TEST_SUITE_P(Long, Deny, testing::ValuesIn(inner_kernels()), name_kernel);
 INSTANTIATE_TEST_SUITE_P(Kernels, Denials, testing::ValuesIn(outermost_kernels()), name_kernel);
 INSTANTIATE_TEST_SUITE_P(Long, Denials, testing::ValuesIn(inner_kernels()), name_kernel);
 

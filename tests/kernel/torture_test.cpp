@@ -19,12 +19,10 @@ namespace {
 
 using Json = nlohmann::json;
 
-std::vector<Setup> setups() {
+std::vector<Setup> setups(const std::vector<std::string>& kernels, const std::string& backend, int cpus) {
     std::vector<Setup> all;
-    for (const auto& kernel : test_kernels()) {
-        all.push_back({kernel, "tracepoint", 4});
-        all.push_back({kernel, "kprobe", 2});
-    }
+    for (const auto& kernel : kernels)
+        all.push_back({kernel, backend, cpus});
     return all;
 }
 
@@ -125,8 +123,12 @@ TEST_P(Torture, verdicts_are_what_the_module_counts_itself) {
     EXPECT_LT(inconclusive * 100, said.size());
 }
 
-INSTANTIATE_TEST_SUITE_P(Machines, Torture, testing::ValuesIn(setups()),
-                         [](const auto& test) { return setup_test_name(test.param); });
+constexpr auto name_setup = [](const auto& test) { return setup_test_name(test.param); };
+INSTANTIATE_TEST_SUITE_P(Machines, Torture, testing::ValuesIn(setups(test_kernels(), "tracepoint", 4)),
+                         name_setup);
+INSTANTIATE_TEST_SUITE_P(Kprobes, Torture, testing::ValuesIn(setups(outermost_kernels(), "kprobe", 2)),
+                         name_setup);
+INSTANTIATE_TEST_SUITE_P(Long, Torture, testing::ValuesIn(setups(inner_kernels(), "kprobe", 2)), name_setup);
 
 } // namespace
 
