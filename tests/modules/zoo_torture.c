@@ -8,6 +8,7 @@
 #define ZOO_NO_END
 #include "zoo.h"
 
+#include <linux/cpu.h>
 #include <linux/delay.h>
 #include <linux/err.h>
 #include <linux/interrupt.h>
@@ -47,6 +48,10 @@ static bool static_left;
 module_param(static_left, bool, 0444);
 MODULE_PARM_DESC(static_left, "static and per-CPU ones can be among what is left: for one round per boot");
 
+static unsigned int far_s = 1200;
+module_param(far_s, uint, 0444);
+MODULE_PARM_DESC(far_s, "what is left fires no sooner than after half of that (default 1200, at most 604800)");
+
 static bool wait;
 module_param(wait, bool, 0444);
 MODULE_PARM_DESC(wait, "init returns when the threads have done all they have to");
@@ -70,9 +75,6 @@ enum action {
 #define MAX_SLOTS (KINDS * MAX_POOL)
 #define MAX_THREADS 64
 #define PERCPU_PER_CPU 4
-/* What is armed for long is armed for longer than this, and of that is left what is left. */
-#define FAR_S 1200U
-#define KEEP_S 600U
 
 struct slot;
 
@@ -155,7 +157,7 @@ static u64 random_stream(u64 number)
 
 static unsigned int long_ms(u64 *random)
 {
-	return FAR_S * MSEC_PER_SEC + below(random, 24 * 3600 * MSEC_PER_SEC);
+	return far_s * MSEC_PER_SEC + below(random, 24 * 3600 * MSEC_PER_SEC);
 }
 
 static unsigned int some_ms(u64 *random)
@@ -170,7 +172,7 @@ static unsigned long expiry(struct slot *slot, unsigned int ms)
 {
 	unsigned long expires = jiffies + msecs_to_jiffies(ms);
 
-	if (ms < FAR_S * MSEC_PER_SEC)
+	if (ms < far_s * MSEC_PER_SEC)
 		return expires;
 	return expires - expires % MAX_SLOTS + (slot - slots);
 }
@@ -279,8 +281,8 @@ static bool pending(struct slot *slot)
 static bool far_away(struct slot *slot)
 {
 	if (slot->kind == HRTIMER)
-		return ktime_to_ms(hrtimer_get_remaining(&slot->object->hrtimer)) >= KEEP_S * MSEC_PER_SEC;
-	return time_after(timer_of(slot)->expires, jiffies + KEEP_S * HZ);
+		return ktime_to_ms(hrtimer_get_remaining(&slot->object->hrtimer)) >= far_s / 2 * MSEC_PER_SEC;
+	return time_after(timer_of(slot)->expires, jiffies + far_s / 2 * HZ);
 }
 
 static void arm(struct slot *slot, unsigned int ms, u64 *random)
@@ -669,9 +671,13 @@ static int start(void)
 	worker = kthread_run_worker(0, "zoo_torture/w");
 	if (IS_ERR(worker))
 		return PTR_ERR(worker);
+	/* Each thread has a CPU of its own, which must not go before that is said. */
+	cpus_read_lock();
+	thread_count = min_t(unsigned int, num_online_cpus(), MAX_THREADS);
 	err = fill_slots();
 	if (!err)
 		err = start_threads();
+	cpus_read_unlock();
 	if (err)
 		return err;
 	tasklet_random = random_stream(3000);
@@ -689,11 +695,14 @@ static int __init zoo_torture_init(void)
 		pr_err("pool=%u is not between 1 and %u\n", pool, MAX_POOL);
 		return -EINVAL;
 	}
+	if (far_s > 604800) {
+		pr_err("far_s=%u is more than 604800\n", far_s);
+		return -EINVAL;
+	}
 	if ((wait || fail_init) && (!ops || !(contexts & TASK))) {
 		pr_err("ops=%u contexts=%u: the threads would never end\n", ops, contexts);
 		return -EINVAL;
 	}
-	thread_count = min_t(unsigned int, num_online_cpus(), MAX_THREADS);
 	hrtimer_setup(&interrupt, zoo_torture_interrupt_fn, CLOCK_MONOTONIC, HRTIMER_MODE_REL);
 	err = start();
 	if (err) {
