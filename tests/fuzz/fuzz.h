@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <string_view>
 #include <vector>
 
@@ -24,6 +25,16 @@ inline void check(bool holds, const char* what) {
 
 inline bool is_plain(std::string_view text) {
     return std::ranges::all_of(text, [](char c) { return (c >= ' ' && c <= '~') || c == '\n'; });
+}
+
+// The next bytes of the input, which is shortened by them; zeroes where it ends.
+template <typename Value>
+Value take(std::string_view& input) {
+    Value value{};
+    const auto size = std::min(sizeof(value), input.size());
+    std::memcpy(&value, input.data(), size);
+    input.remove_prefix(size);
+    return value;
 }
 
 // A copy of a part of the input, as a read past its end is not seen where more of it follows.

@@ -41,15 +41,6 @@ private:
     fs::path path_;
 };
 
-template <typename Value>
-Value take(std::string_view& input) {
-    Value value{};
-    const auto size = std::min(sizeof(value), input.size());
-    std::memcpy(&value, input.data(), size);
-    input.remove_prefix(size);
-    return value;
-}
-
 void bind(sqlite3_stmt* row, int column, std::string_view& input) {
     const auto type = take<std::uint8_t>(input) % 5;
     if (type == 0)

@@ -32,15 +32,6 @@ constexpr std::array<std::string_view, 12> core_names{"_text",
                                                       "schedule_timeout"};
 constexpr std::uint64_t core_end = core_names.size() * 256;
 
-template <typename Value>
-Value take(std::string_view& input) {
-    Value value{};
-    const auto size = std::min(sizeof(value), input.size());
-    std::memcpy(&value, input.data(), size);
-    input.remove_prefix(size);
-    return value;
-}
-
 abi::unload_record take_record(std::string_view& input) {
     const auto timers = take<std::uint8_t>(input) % (DISARMD_PENDING_MAX + 1);
     abi::unload_record record{};

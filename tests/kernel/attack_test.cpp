@@ -10,11 +10,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-void expect_done(const GuestResult& guest, std::initializer_list<const char*> names) {
-    for (const auto* name : names)
-        EXPECT_EQ(find(guest, name)["exit"], 0) << name << "\n" << guest.console;
-}
-
 constexpr const char* with_nobody = R"sh(
     as_nobody='/usr/bin/setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all'
 )sh";

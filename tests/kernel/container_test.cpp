@@ -64,11 +64,6 @@ Json record_of(const GuestResult& guest, const std::string& name, const std::str
     return Json::object();
 }
 
-void expect_done(const GuestResult& guest, const std::vector<std::string>& names) {
-    for (const auto& name : names)
-        EXPECT_EQ(find(guest, name)["exit"], 0) << name << "\n" << guest.console;
-}
-
 class Container : public testing::TestWithParam<std::string> {};
 
 TEST_P(Container, tells_of_a_leak_of_its_node_with_what_the_manifest_gives_it) {

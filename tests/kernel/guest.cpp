@@ -97,6 +97,11 @@ const nlohmann::json& find(const GuestResult& guest, const std::string& name) {
     return none;
 }
 
+void expect_done(const GuestResult& guest, const std::vector<std::string>& names) {
+    for (const auto& name : names)
+        EXPECT_EQ(find(guest, name)["exit"], 0) << name << "\n" << guest.console;
+}
+
 std::vector<std::string> test_kernels() {
     const char* const chosen = std::getenv("DISARMD_TEST_KERNELS"); // NOLINT(concurrency-mt-unsafe)
     std::istringstream words(chosen != nullptr ? chosen : DISARMD_KERNELS);

@@ -33,6 +33,9 @@ GuestResult run_guest(const GuestOptions& options, const std::string& commands);
 // The result {"name": ...} of that name; fails the current test if there is none.
 const nlohmann::json& find(const GuestResult& guest, const std::string& name);
 
+// Fails the current test if one of these results tells of another exit status than 0.
+void expect_done(const GuestResult& guest, const std::vector<std::string>& names);
+
 // The kernels that scenarios run on: $DISARMD_TEST_KERNELS, by spaces, or every
 // one that disarmd supports.
 std::vector<std::string> test_kernels();

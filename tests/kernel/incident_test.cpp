@@ -26,11 +26,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-void expect_done(const GuestResult& guest, std::initializer_list<const char*> names) {
-    for (const auto* name : names)
-        EXPECT_EQ(find(guest, name)["exit"], 0) << name << "\n" << guest.console;
-}
-
 // The disk is the guest's /var; the journal is the real one, and is on it.
 constexpr const char* with_disk = R"sh(
     for module in virtio_pci virtio_blk ext4; do modprobe $module; done

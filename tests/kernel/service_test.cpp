@@ -62,11 +62,6 @@ std::vector<Json> told(const GuestResult& guest, const std::string& name) {
     return entries;
 }
 
-void expect_done(const GuestResult& guest, const std::vector<std::string>& names) {
-    for (const auto& name : names)
-        EXPECT_EQ(find(guest, name)["exit"], 0) << name << "\n" << guest.console;
-}
-
 class Service : public testing::TestWithParam<std::string> {};
 
 // With all that its unit takes away from it.
