@@ -98,7 +98,8 @@ bool is_read(const Result<Value>& result) {
     return result.has_value();
 }
 
-void check_ledger(Ledger& ledger) {
+// Of a file that is not sound an index may say otherwise than its table.
+void check_ledger(Ledger& ledger, bool is_sound) {
     std::size_t records = 0;
     if (const auto incidents = ledger.incidents(std::nullopt); is_read(incidents)) {
         records = incidents->size();
@@ -113,7 +114,7 @@ void check_ledger(Ledger& ledger) {
             check(is_plain(time_text(free.at)), "a time can be told");
             with_record += free.has_record ? 1 : 0;
         }
-        check(with_record == records, "a free with a record is an incident");
+        check(!is_sound || with_record == records, "a free with a record is an incident");
         if (!frees->empty())
             (void)is_read(ledger.record(frees->front().id));
     }
@@ -132,12 +133,13 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     static const Folder folder;
     const auto path = folder.fresh_file();
     const std::string_view input(reinterpret_cast<const char*>(data), size);
-    if (input.starts_with("SQLite format 3"))
+    const bool is_file = input.starts_with("SQLite format 3");
+    if (is_file)
         std::ofstream(path, std::ios::binary) << input;
     else
         write_rows(path, input);
     auto ledger = disarmd::Ledger::open_for_reading(path);
     if (is_read(ledger))
-        check_ledger(*ledger);
+        check_ledger(*ledger, !is_file);
     return 0;
 }
