@@ -174,7 +174,7 @@ struct Probe::State {
     std::uint64_t judging_ns = 0;      // since when these programs judge every free
 
     State(KernelLayout layout_in, ProbeSettings settings_in, KernelOffer offer_in)
-        : layout(std::move(layout_in)), settings(std::move(settings_in)), offer(std::move(offer_in)) {}
+        : layout(std::move(layout_in)), settings(settings_in), offer(std::move(offer_in)) {}
 
     [[nodiscard]] bpf_program* program(const std::string& name) const {
         return bpf_object__find_program_by_name(skeleton->obj, name.c_str());
@@ -301,8 +301,8 @@ struct Probe::State {
         };
         Result<void> done;
         const auto& maps = skeleton->maps;
-        std::ranges::partition(known.timers,
-                               [](const ArmedTimer& timer) { return timer.state.orphaned != 0; });
+        std::partition(known.timers.begin(), known.timers.end(),
+                       [](const ArmedTimer& timer) { return timer.state.orphaned != 0; });
         const auto fit = [](auto& elements, const bpf_map* map) {
             elements.resize(std::min<std::size_t>(elements.size(), bpf_map__max_entries(map)));
         };

@@ -47,8 +47,9 @@ public:
     // is left alone, with its sink: false, and the process should end without tidying up.
     bool close(std::chrono::milliseconds patience);
 
-    // In a queue, at most; clean unloads leave half of it to the others.
-    static constexpr std::size_t queue_limit = 64;
+    // In a queue, at most; clean unloads leave half of it to the others. A record is a few KiB, and a machine
+    // whose modules come and go all the time frees some dozens while its disk takes no write for seconds.
+    static constexpr std::size_t queue_limit = 256;
     // A call of a sink that takes longer is told of.
     static constexpr std::chrono::milliseconds slow_write{1000};
 
