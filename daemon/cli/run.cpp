@@ -501,7 +501,7 @@ ExitCode run(const RunOptions& options) {
     ::pthread_sigmask(SIG_BLOCK, &reload, nullptr);
     // What a look at very many timers takes goes back to the kernel after it: of itself this threshold grows
     // with what is freed, and the next look's would stay.
-    ::mallopt(M_MMAP_THRESHOLD, 1 << 20); // NOLINT(concurrency-mt-unsafe): this is the only thread yet
+    ::mallopt(M_MMAP_THRESHOLD, 128 << 10); // NOLINT(concurrency-mt-unsafe): this is the only thread yet
     const auto config = load_config(options.config);
     if (!config)
         return complain(config.error(), ExitCode::usage);
