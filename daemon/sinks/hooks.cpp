@@ -13,6 +13,7 @@
 #include <nlohmann/json.hpp>
 #include <poll.h>
 #include <spawn.h>
+#include <spdlog/spdlog.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -126,6 +127,14 @@ Result<pid_t> start(const std::string& program, const Incident& incident, int in
     return pid;
 }
 
+// The service's unit lets the kernel spare it where memory gets short. What a hook takes is not to be spared.
+Result<void> set_oom_score(pid_t pid) {
+    const UniqueFd file(::open(fmt::format("/proc/{}/oom_score_adj", pid).c_str(), O_WRONLY | O_CLOEXEC));
+    if (!file || ::write(file.get(), "0", 1) != 1)
+        return fail(Error::from_errno("setting its oom_score_adj"));
+    return {};
+}
+
 int milliseconds_until(Clock::time_point time) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(time - Clock::now()).count();
     return static_cast<int>(std::clamp<std::int64_t>(left, 0, std::numeric_limits<int>::max()));
@@ -171,6 +180,8 @@ Result<void> run_one(const std::string& program, const Incident& incident, const
     if (!pid)
         return fail(pid.error());
     pipe->from = UniqueFd();
+    if (auto set = set_oom_score(*pid); !set)
+        spdlog::debug("hook {}: {}", printable(program), set.error().text());
     // pidfd_open(2) has no wrapper in glibc before 2.36.
     const UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, *pid, 0)));
     auto ended = process ? feed(process.get(), std::move(pipe->to), record, until)

@@ -136,6 +136,18 @@ TEST_F(HooksSinkTest, are_in_a_process_group_of_their_own) {
     EXPECT_EQ(said()[0], said()[1]);
 }
 
+// The service is to survive where memory gets short, and not what a hook takes of it.
+TEST_F(HooksSinkTest, do_not_outlive_others_where_memory_is_short) {
+    const std::string mine = "/proc/self/oom_score_adj";
+    const auto before = test::content_of(mine);
+    test::write_file(mine, "500"); // another than 0, that anybody may have
+    add("a", "until [ \"$(cat /proc/self/oom_score_adj)\" = 0 ]; do sleep 0.01; done; echo 0 > said");
+    const auto done = run();
+    test::write_file(mine, before);
+    ASSERT_TRUE(done) << done.error().text();
+    EXPECT_THAT(said(), ElementsAre("0"));
+}
+
 TEST_F(HooksSinkTest, that_fail_are_told_and_the_others_run) {
     add("a", "exit 3");
     add("b", "kill -9 $$");
