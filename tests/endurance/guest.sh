@@ -6,12 +6,12 @@
 # with times in milliseconds since the boot:
 #
 #   {"event":"unload","module":M,"pid":P,"from":T,"to":T}   rmmod P has unloaded M: what M left it has told the console
-#   {"event":"denied","module":M,"pid":P,"why":E}           rmmod P was refused
+#   {"event":"denied","module":M,"pid":P,"at":T,"why":E}    rmmod P was refused
 #   {"event":"record",...}                                  disarmd's word on one, as far as it matters here
 #   {"event":"kill"|"stop"|"reload"|"hotplug","from":T,"to":T}
 #                                                           what was done to the service, or the machine, and how long it lasted
 #   {"event":"sample","at":T,"when":W,...}                  what there is of memory, pins, programs and so on
-#   {"event":"incident","id":I}                             what the ledger has in the end
+#   {"event":"incident","id":I,"verdict":V,"module":M,"left":N}  what the ledger has in the end
 #   {"event":"end"}
 
 seconds=$1 seed=$2
@@ -64,7 +64,7 @@ await() {
 ### The service
 
 policy() {
-	printf '[sinks]\nunloads_file = "/tmp/unloads"\n[limits]\nunloads = 512\n[[policy.rule]]\nmodule = "zoo_user"\non_unload = "deny"\n'
+	printf '[sinks]\nunloads_file = "/tmp/unloads"\n[limits]\nunloads = 1024\n[ledger]\nkeep_unloads = 1000000\n[[policy.rule]]\nmodule = "zoo_user"\non_unload = "deny"\n'
 	case $1 in
 	1) printf '[[policy.rule]]\nmodule = "zoo_dwork_*"\non_unload = "deny"\n' ;;
 	2) printf '[[policy.rule]]\nmodule = "zoo_timer_*"\non_leak = "drain"\n[[policy.rule]]\nmodule = "zoo_hrtimer_*"\non_unload = "deny-if-armed"\n' ;;
@@ -191,7 +191,8 @@ unload() {
 		rmmod "$1" 2>"/tmp/rmmod.$1" &
 		pid=$!
 		wait "$pid" && break
-		owe '{"event":"denied","module":"'"$1"'","pid":'"$pid"',"why":"'"$(sed 's/.*: //; s/"//g' "/tmp/rmmod.$1")"'"}'
+		now_ms
+		owe '{"event":"denied","module":"'"$1"'","pid":'"$pid"',"at":'"$now"',"why":"'"$(sed 's/.*: //; s/"//g' "/tmp/rmmod.$1")"'"}'
 		usleep 500000
 		now_ms
 		if [ "$now" -gt $((end_ms + 60000)) ]; then
@@ -252,7 +253,8 @@ deny() {
 			owe '{"event":"passed","module":"zoo_user","pid":'"$pid"'}'
 			return
 		fi
-		owe '{"event":"denied","module":"zoo_user","pid":'"$pid"',"why":"'"$(sed 's/.*: //; s/"//g' /tmp/rmmod.zoo_user)"'"}'
+		now_ms
+		owe '{"event":"denied","module":"zoo_user","pid":'"$pid"',"at":'"$now"',"why":"'"$(sed 's/.*: //; s/"//g' /tmp/rmmod.zoo_user)"'"}'
 	done
 }
 
@@ -281,13 +283,36 @@ take_samples() {
 	done
 }
 
+# What the service tells, as it comes: records of hours would fill the memory. A line that was cut off, as its writer
+# was killed, tells nothing.
+take() {
+	if [ -e /tmp/taken ]; then
+		jq -cRM 'fromjson? | { event: "record", id, module: .module, outcome, verdict, action, pid: .unload.pid, why: .why_inconclusive, losses,
+			left: ((.pending // [] | length) + (.pending_left_out // 0)) }' /tmp/taken >/tmp/records
+		cat /tmp/records >/dev/results
+		told=$((told + $(wc -l </tmp/records)))
+		echo "$told" >/tmp/told
+	fi
+	mv /tmp/unloads /tmp/taken 2>/dev/null || rm -f /tmp/taken
+}
+
+take_records() {
+	told=0
+	until [ -e /tmp/enough ]; do
+		take
+		# Who was stopped while it wrote has done with the file by then.
+		usleep 6000000
+	done
+	take
+	take
+}
+
 # To the console, for whoever waits.
 progress() {
 	while running; do
 		usleep 30000000
 		now_ms
-		echo "$(((now - begin_ms) / 1000)) s of $seconds: $(wc -l </tmp/owed) unloads or refusals, $(wc -l </tmp/unloads) of them told," \
-			"$(grep -c '"verdict":"leak"' /tmp/unloads) as leaks, $(grep -c . /tmp/kills) kills"
+		echo "$(((now - begin_ms) / 1000)) s of $seconds: $(wc -l </tmp/owed) unloads or refusals, $(cat /tmp/told) of them told, $(grep -c . /tmp/kills) kills"
 	done
 }
 
@@ -306,8 +331,8 @@ echo 'endurance: begins' >/dev/kmsg # what was confessed before does not count
 echo 0 >/tmp/service
 sample before
 
-: >/tmp/unloads
 : >/tmp/owed
+echo 0 >/tmp/told
 : >/tmp/kills
 now_ms
 begin_ms=$now half_ms=$((now + half * 1000)) end_ms=$((now + seconds * 1000))
@@ -328,6 +353,8 @@ await 60 test -e /tmp/began || { cat /tmp/service.log; exit 1; }
 insmod /modules/zoo_user.ko end=never
 sample began
 : >/tmp/begin
+take_records &
+taker=$!
 loop torture
 loop leaky timer_alloc
 loop leaky dwork_alloc
@@ -349,7 +376,7 @@ for cpu in 1 2 3; do
 	echo 1 >/sys/devices/system/cpu/cpu$cpu/online
 done 2>/dev/null
 all_told() {
-	[ "$(wc -l </tmp/unloads)" -ge "$(wc -l </tmp/owed)" ]
+	[ "$(cat /tmp/told)" -ge "$(wc -l </tmp/owed)" ]
 }
 await 120 all_told
 usleep 3000000 # for what nobody owes
@@ -358,9 +385,9 @@ kill -TERM "$(cat /tmp/service)"
 # shellcheck disable=SC2086 # one
 wait $supervisor
 tail -n 300 /tmp/service.log
-jq -cM '{ event: "record", id, module: .module, outcome, verdict, action, pid: .unload.pid, why: .why_inconclusive, losses,
-	left: ((.pending // [] | length) + (.pending_left_out // 0)) }' /tmp/unloads >/dev/results
-disarmd incidents --json | jq -cM '.incidents[] | { event: "incident", id, verdict }' >/dev/results
+: >/tmp/enough
+wait "$taker"
+disarmd incidents --json | jq -cM '.incidents[] | { event: "incident", id, verdict, module: .module, left: .pending_count }' >/dev/results
 disarmd release
 rmmod zoo_user
 usleep 5000000 # for what the kernel frees later
