@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Who means harm: what docs/security.md says that they get.
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 #include "guest.h"
@@ -91,6 +93,44 @@ path = "/tmp/small/ledger.db"'
         }
     }
     EXPECT_EQ(unloads, 2U) << guest.console;
+}
+
+// What anybody may set, and a module in more places than are remembered, makes a look long, and hides nothing
+// from it.
+TEST_P(Attack, masses_of_timers_hide_none) {
+    const auto guest = run_guest(
+        {GetParam(), 2, 600, {"--mem", "2048", "--add", DISARMD_DELETE_MODULE ":/bin/delete_module"}},
+        std::string(with_nobody) + R"sh(
+        serve
+        ulimit -n 100100
+        $as_nobody delete_module timers 100000 >/tmp/timers &
+        timers=$!
+        report users await grep -q set /tmp/timers
+        insmod /modules/zoo_timer_static.ko delay_ms=3000000 end=delete && unload zoo_timer_static
+        insmod /modules/zoo_hrtimer_alloc.ko delay_ms=3000000 && unload zoo_hrtimer_alloc
+        await_judged
+        kill $timers
+        wait $timers
+        report million insmod /modules/zoo_timer_alloc.ko count=1000000 delay_ms=3000000
+        insmod /modules/zoo_dwork_alloc.ko delay_ms=3000000 && unload zoo_dwork_alloc
+        unload zoo_timer_alloc
+        judged
+        report unharmed sh -c "! dmesg | grep -E 'soft lockup|stall|BUG:|WARNING:'"
+    )sh");
+    expect_done(guest, {"users", "million", "unharmed"});
+    const auto expect = [&](const std::string& module, const std::string& verdict, std::size_t least) {
+        const auto unload = std::ranges::find_if(guest.results, [&](const Json& result) {
+            return result.contains("verdict") && result["module"] == module;
+        });
+        ASSERT_NE(unload, guest.results.end()) << module;
+        EXPECT_EQ((*unload)["verdict"], verdict) << *unload;
+        EXPECT_GE((*unload)["pending"].size() + unload->value("pending_left_out", 0U), least) << *unload;
+    };
+    expect("zoo_timer_static", "clean", 0);
+    expect("zoo_hrtimer_alloc", "leak", 1);
+    expect("zoo_dwork_alloc", "leak", 1);
+    // As many as are remembered, and what the scan found of the others.
+    expect("zoo_timer_alloc", "leak", 65536);
 }
 
 // Terminal escapes, quotes, a line feed and whatever a shell, a page or a scrape would take for its own.
