@@ -289,7 +289,10 @@ take() {
 	if [ -e /tmp/taken ]; then
 		jq -cRM 'fromjson? | { event: "record", id, module: .module, outcome, verdict, action, pid: .unload.pid, why: .why_inconclusive, losses,
 			left: ((.pending // [] | length) + (.pending_left_out // 0)) }' /tmp/taken >/tmp/records
-		cat /tmp/records >/dev/results
+		# By lines: what is longer than a write of others goes amid them.
+		while read -r line; do
+			tell "$line"
+		done </tmp/records
 		told=$((told + $(wc -l </tmp/records)))
 		echo "$told" >/tmp/told
 	fi
