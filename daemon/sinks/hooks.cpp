@@ -181,7 +181,7 @@ Result<void> run_one(const std::string& program, const Incident& incident, const
         return fail(pid.error());
     pipe->from = UniqueFd();
     if (auto set = set_oom_score(*pid); !set)
-        spdlog::debug("hook {}: {}", printable(program), set.error().text());
+        spdlog::warn("hook {}: {}", printable(program), set.error().text());
     // pidfd_open(2) has no wrapper in glibc before 2.36.
     const UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, *pid, 0)));
     auto ended = process ? feed(process.get(), std::move(pipe->to), record, until)
