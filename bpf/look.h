@@ -103,7 +103,7 @@ static __always_inline bool was_given_away(struct walk *walk, const struct unloa
 {
 	bool owned;
 
-	if (!walk->asked_tracking || tracked_by_kprobes || !entry->armed_ns ||
+	if (!walk->asked_tracking || tracked_by_kprobes || !seen_armed_ns(entry) ||
 	    entry->armed_ns >= walk->since_ns)
 		return false;
 	find->timer = timer;

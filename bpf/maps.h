@@ -62,6 +62,8 @@ __u64 watching_ns __weak = 0;
  * frees that begin are theirs to judge, as these don't know yet which timers are orphans.
  */
 __u32 others_judge __weak = 0;
+/* Set by user space: since when it read what those know. What they saw before counts. */
+__u64 inheriting_ns __weak = 0;
 /* Set by the survey once it has seen every timer that was armed before. */
 __u32 survey_complete __weak = 0;
 __u64 tick_ns __weak = 0;	 /* length of a jiffy */
@@ -270,6 +272,12 @@ static __always_inline long track_new(u64 timer, const struct tracked_timer *ent
 	if (!err)
 		__sync_fetch_and_add(&tracked_count, 1);
 	return err;
+}
+
+/* When it was armed, as these programs or earlier ones saw it; 0: they did not. */
+static __always_inline u64 seen_armed_ns(const struct tracked_timer *entry)
+{
+	return entry->surveyed ? 0 : entry->armed_ns;
 }
 
 /* The entry of a timer that had none, or the one that it was given meanwhile; NULL: there is no

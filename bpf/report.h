@@ -63,7 +63,7 @@ static __always_inline bool in_percpu(const struct memory_range *range, u64 addr
 static __always_inline bool calls_init(struct walk *walk, const struct unload_record *record,
 				       u64 callback, const struct tracked_timer *entry)
 {
-	if (!in_range(&record->memory.init_text, callback) || !entry || !entry->armed_ns ||
+	if (!in_range(&record->memory.init_text, callback) || !entry || !seen_armed_ns(entry) ||
 	    entry->armed_ns < record->loaded_ns)
 		return false;
 	if (!record->live_ns)
@@ -80,11 +80,10 @@ static __always_inline u8 earlier_owners(const struct walk *walk,
 					 const struct unload_record *record,
 					 const struct tracked_timer *entry)
 {
-	/* The survey's finds are older than every module that these programs saw being loaded. */
-	bool surveyed = !entry->armed_ns && !entry->reported;
+	/* The survey's finds are older than every module that was seen being loaded since. */
+	u64 since = entry->surveyed ? record->loaded_ns : walk->loading_ns;
 
-	if (entry->armed && (surveyed ? record->loaded_ns > watching_ns
-				      : entry->armed_ns && entry->armed_ns < walk->loading_ns))
+	if (entry->armed && entry->armed_ns && entry->armed_ns < since)
 		return ~0;
 	return entry->orphaned;
 }
@@ -157,7 +156,7 @@ static __always_inline void describe(struct pending_timer *pending, const struct
 	if (!entry)
 		return;
 	pending->deleted_ns = entry->deleted_ns;
-	pending->armed_ns = entry->armed_ns;
+	pending->armed_ns = seen_armed_ns(entry);
 	pending->armed_pid = entry->armed_pid;
 	pending->armed_cpu = entry->armed_cpu;
 	pending->armed_context = entry->armed_context;

@@ -74,6 +74,7 @@ static __always_inline void inherit_timer(struct tracked_timer *entry,
 	entry->reported = known->reported;
 	entry->orphaned = known->orphaned;
 	entry->rearmed = known->rearmed;
+	entry->surveyed = known->surveyed;
 	entry->armed_ns = known->armed_ns;
 }
 
@@ -201,8 +202,18 @@ static __always_inline void survey_step(struct walk *walk)
 	if (!tracks && !(known && known->orphaned))
 		return;
 	entry = find_or_track(&find);
-	if (entry && known && !entry->armed_ns)
+	if (!entry)
+		return;
+	/*
+	 * While these programs were being attached they may have taken for an arm what was none: the
+	 * earlier ones saw that as well, and saw it whole.
+	 */
+	if (known && entry->armed_ns < inheriting_ns)
 		inherit_timer(entry, known);
+	if (!entry->armed_ns && !entry->reported) {
+		entry->armed_ns = watching_ns;
+		entry->surveyed = 1;
+	}
 }
 
 /* Verified once, for itself. Returns whether it is done. */

@@ -77,6 +77,7 @@ static __always_inline void fill_arm(void *ctx, struct tracked_timer *entry, u64
 	entry->callback = facts->callback;
 	entry->expires = facts->expires;
 	entry->armed_ns = now;
+	entry->surveyed = 0;
 	entry->armed_pid = task >> 32;
 	entry->armed_cpu = cpu;
 	copy_current_comm(entry->armed_comm);
@@ -110,7 +111,9 @@ static __always_inline void track_arm(void *ctx, u64 timer, const struct timer_f
 	} else if (entry) {
 		fill_arm(ctx, entry, timer, facts, cpu, task, now);
 	} else if (migrates(task)) {
-		count_lost_arm(LOSS_TIMER_MAP);
+		/* One that nobody knows yet the survey finds where it comes to. */
+		if (survey_ns)
+			count_lost_arm(LOSS_TIMER_MAP);
 	} else {
 		struct tracked_timer fresh = {};
 

@@ -89,7 +89,7 @@ Result<std::vector<ModuleTimers>> Looks::take() {
     const auto symbols = name_addresses(callbacks);
     if (!symbols)
         return fail(symbols.error());
-    auto inventory = take_inventory(*modules, *timers, *symbols, probe_.clocks(), {now_ns});
+    auto inventory = take_inventory(*modules, *timers, *symbols, probe_.clocks(), now_ns);
     keep_asked(inventory, options_);
     return inventory;
 }
@@ -184,7 +184,7 @@ Result<void> LiveList::listen() {
 
 Result<std::string> LiveList::snapshot() {
     // Verdicts are nobody's here: they make room for others.
-    if (auto consumed = looks_.probe().consume([](const std::string&) {}, [](const Unload&) {}); !consumed)
+    if (auto consumed = looks_.probe().consume([](const std::string&) {}, [](const Unload&) { return true; }); !consumed)
         return fail(consumed.error());
     const auto inventory = looks_.take();
     if (!inventory)

@@ -3,6 +3,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <mutex>
+#include <span>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -37,7 +38,7 @@ namespace disarmd {
 
 namespace {
 
-// For what is queued, at the end.
+// For what is queued, at the end; and for what came before, at the begin.
 constexpr std::chrono::seconds sinks_patience(5);
 // How often the service manager hears what is going on.
 constexpr std::chrono::microseconds status_period(std::chrono::seconds(10));
@@ -75,7 +76,9 @@ public:
         : probe_(std::move(probe)),
           loop_(std::move(loop)),
           holder_(hold_of(config).count() != 0 ? make_holder(probe_, hold_of(config)) : nullptr),
-          dispatcher_(std::move(sinks), [this](const Incident& incident) { release(incident); }),
+          dispatcher_(
+              std::move(sinks), [this](const Incident& incident) { release(incident); },
+              [this](const Incident& incident) { let_go(incident); }),
           host_(read_host()),
           config_(std::move(config)),
           options_(std::move(options)),
@@ -104,6 +107,10 @@ private:
     void release(const Incident& incident) {
         if (holder_ && incident.unload.verdict == Verdict::leak)
             holder_->release();
+    }
+    void let_go(const Incident& incident) {
+        if (auto gone = probe_.let_go(incident.unload.record); !gone)
+            spdlog::error("{}", gone.error().text());
     }
     void tell_losses();
     Result<void> serve_metrics();
@@ -175,6 +182,7 @@ void Service::take_unloads() {
         [&](Unload unload) {
             record(std::move(unload));
             judged = true;
+            return false; // but when every sink has it
         },
         // Until record() has been everywhere.
         [this] {
@@ -260,7 +268,10 @@ bool Service::pin() {
 
 // Only now, as these programs are there and pinned, do earlier ones go.
 void Service::take_over() {
-    for (const auto& before : predecessors_) {
+    const auto until = std::chrono::steady_clock::now() + sinks_patience;
+    bool lasts = true;
+    for (std::size_t i = 0; i < predecessors_.size(); ++i) {
+        const auto& before = predecessors_[i];
         if (!before.is_of_this_schema())
             spdlog::info("{} is another version's: of what it recorded only the verdicts can be read",
                          before.folder());
@@ -268,9 +279,12 @@ void Service::take_over() {
             spdlog::error("the verdicts of {} could not be stored before this began",
                           count_text(lost, "unload"));
         std::size_t told = 0;
-        auto taken = probe_.take_over(before, [&](Unload unload) {
+        const auto later = std::span(predecessors_).subspan(i + 1);
+        auto taken = probe_.take_over(before, later, [&](Unload unload) {
             record(std::move(unload), /*is_backlog=*/true);
             ++told;
+            // The kernel keeps it until then: whatever happens to this process, it is told.
+            lasts = lasts && dispatcher_.settle(until);
         });
         if (!taken)
             spdlog::error("what an earlier disarmd has left in {}: {}", before.folder(),
@@ -279,6 +293,8 @@ void Service::take_over() {
             spdlog::info("{} came while no disarmd ran", count_text(told, "unload"));
     }
     predecessors_.clear();
+    if (!lasts)
+        spdlog::warn("what came while no disarmd ran is not yet in every sink, as these are slow");
 }
 
 Result<void> Service::enforce() {
@@ -356,7 +372,7 @@ void Service::try_to_reload() {
 
 // By the scrapes' threads: however much is armed, the event loop's has no part in counting it.
 Result<KernelFacts> ask_kernel(const Probe& probe) {
-    const Look look{monotonic_ns(), probe.watching_ns()};
+    const auto began_ns = monotonic_ns();
     const auto modules = probe.modules();
     if (!modules)
         return fail(modules.error());
@@ -366,7 +382,7 @@ Result<KernelFacts> ask_kernel(const Probe& probe) {
     auto programs = probe.program_runs();
     if (!programs)
         return fail(programs.error());
-    return KernelFacts{modules->size(), count_timers(*modules, *timers, look), std::move(*programs)};
+    return KernelFacts{modules->size(), count_timers(*modules, *timers, began_ns), std::move(*programs)};
 }
 
 ServiceFacts Service::facts() const {
@@ -516,7 +532,7 @@ ExitCode run(const RunOptions& options) {
     auto predecessors = Predecessor::find();
     if (!predecessors)
         return complain(predecessors.error(), ExitCode::impossible);
-    if (!predecessors->empty() && predecessors->back().kept_watching())
+    if (!predecessors->empty() && predecessors->back().is_watching())
         settings.inherits = size_of(predecessors->back());
     auto probe = open_probe(settings);
     if (!probe)

@@ -191,6 +191,22 @@ private:
     bool trampolines_;
 };
 
+// Before arms: a move is one, for those that don't know it for a move.
+std::vector<HookPlan> move_plans(const FunctionWays& ways) {
+    return {
+        {"moves of timers off a dead CPU", HookRole::detail,
+         ways({{{"on_timers_migrate_exit", fexit, {"timers_dead_cpu"}},
+                {"on_timers_migrate", fentry, {"timers_dead_cpu"}}}},
+              {{{"kprobe_migrate_exit", kretprobe, {"timers_dead_cpu"}},
+                {"kprobe_migrate", kprobe, {"timers_dead_cpu"}}}})},
+        {"moves of hrtimers off a dead CPU", HookRole::detail,
+         ways({{{"on_hrtimers_migrate_exit", fexit, {"hrtimers_cpu_dying", "hrtimers_dead_cpu"}},
+                {"on_hrtimers_migrate", fentry, {"hrtimers_cpu_dying", "hrtimers_dead_cpu"}}}},
+              {{{"kprobe_migrate_exit", kretprobe, {"hrtimers_cpu_dying", "hrtimers_dead_cpu"}},
+                {"kprobe_migrate", kprobe, {"hrtimers_cpu_dying", "hrtimers_dead_cpu"}}}})},
+    };
+}
+
 // What is done to timers by functions of which the kernel tells no event.
 std::vector<HookPlan> timer_function_plans(const FunctionWays& ways) {
     return {
@@ -205,16 +221,6 @@ std::vector<HookPlan> timer_function_plans(const FunctionWays& ways) {
          ways({{{"on_kthread_work_cancel_call", fentry, kthread_work_cancel}}},
               {{{"kprobe_delete_kthread_delayed_work", kprobe, kthread_work_cancel, true}}}),
          HookPlan::Sees::deletes},
-        {"moves of timers off a dead CPU", HookRole::detail,
-         ways({{{"on_timers_migrate_exit", fexit, {"timers_dead_cpu"}},
-                {"on_timers_migrate", fentry, {"timers_dead_cpu"}}}},
-              {{{"kprobe_migrate_exit", kretprobe, {"timers_dead_cpu"}},
-                {"kprobe_migrate", kprobe, {"timers_dead_cpu"}}}})},
-        {"moves of hrtimers off a dead CPU", HookRole::detail,
-         ways({{{"on_hrtimers_migrate_exit", fexit, {"hrtimers_cpu_dying", "hrtimers_dead_cpu"}},
-                {"on_hrtimers_migrate", fentry, {"hrtimers_cpu_dying", "hrtimers_dead_cpu"}}}},
-              {{{"kprobe_migrate_exit", kretprobe, {"hrtimers_cpu_dying", "hrtimers_dead_cpu"}},
-                {"kprobe_migrate", kprobe, {"hrtimers_cpu_dying", "hrtimers_dead_cpu"}}}})},
     };
 }
 
@@ -270,7 +276,9 @@ std::vector<HookPlan> plans_of(const HookWish& wish) {
     const FunctionWays ways(wish.backend);
     std::vector<HookPlan> plans;
     if (wish.tracks) {
-        plans = wish.backend == Backend::kprobe ? kprobe_plans() : tracepoint_plans();
+        plans = move_plans(ways);
+        std::ranges::move(wish.backend == Backend::kprobe ? kprobe_plans() : tracepoint_plans(),
+                          std::back_inserter(plans));
         std::ranges::move(timer_function_plans(ways), std::back_inserter(plans));
     }
     std::ranges::move(module_plans(ways), std::back_inserter(plans));

@@ -24,6 +24,12 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::chrono::milliseconds look_again(5);
+// Of what two programs saw of an unload, where its begin is not known: a drain takes two seconds at most.
+constexpr std::uint64_t unload_lasts_ns = 5'000'000'000;
+// In the folder of one whose programs are being detached.
+constexpr const char* detached_name = "detached";
+// The map without which nothing is left to take.
+constexpr const char* unloads_name = "unloads";
 
 // The names of a folder, in order.
 Result<std::vector<std::string>> names_in(const std::string& folder) {
@@ -54,6 +60,21 @@ std::optional<Coverage::Rule> read_rule(int rules, std::uint32_t number) {
     return Coverage::Rule{text_of(rule->text), rule->on_unload == abi::ON_UNLOAD_DENY};
 }
 
+UnloadMark mark_of(const abi::unload_record& record) {
+    return {record.id,       record.pid,      text_of(record.module),
+            record.begun_ns, record.freed_ns, record.denied != 0};
+}
+
+bool is_same_unload(const UnloadMark& one, const UnloadMark& other) {
+    if (one.pid != other.pid || one.module != other.module || one.denied != other.denied)
+        return false;
+    // A task is in one at a time: it begins after what it did before has ended.
+    const auto [freed, freed_later] = std::minmax(one.freed_ns, other.freed_ns);
+    if (std::max(one.begun_ns, other.begun_ns) > freed)
+        return false;
+    return (one.begun_ns != 0 && other.begun_ns != 0) || freed_later - freed < unload_lasts_ns;
+}
+
 Result<std::vector<Predecessor>> Predecessor::find() {
     std::vector<Predecessor> found;
     const auto schemas = names_in(pins_root);
@@ -73,6 +94,15 @@ Result<std::vector<Predecessor>> Predecessor::find() {
             if (!one.kept_watching_ && !name.starts_with(partial_prefix))
                 continue;
             const auto maps_folder = fmt::format("{}/{}", one.folder_, maps_name);
+            std::error_code ignored;
+            // Whoever let it go did not come to the end of that.
+            if (!fs::exists(fmt::format("{}/{}", maps_folder, unloads_name), ignored)) {
+                if (auto removed = one.remove(); !removed)
+                    spdlog::warn("{}", removed.error().text());
+                continue;
+            }
+            one.is_watching_ =
+                one.kept_watching_ && fs::exists(fmt::format("{}/{}", one.folder_, links_name), ignored);
             const auto maps = names_in(maps_folder);
             if (!maps) {
                 spdlog::warn("what an earlier disarmd has left is not read: {}", maps.error().text());
@@ -129,7 +159,7 @@ Result<Inheritance> Predecessor::knowledge() const {
 
 Result<std::vector<abi::unload_record>> Predecessor::read_records() const {
     std::vector<abi::unload_record> records;
-    const int unloads = map("unloads");
+    const int unloads = map(unloads_name);
     const std::size_t size = value_size_of(unloads);
     if (size < offsetof(abi::unload_record, pending))
         return fail({EINVAL, fmt::format("{}: its records can't be read", folder_)});
@@ -169,8 +199,8 @@ Result<std::vector<abi::unload_record>> Predecessor::records(std::chrono::millis
     }
 }
 
-Result<void> Predecessor::take(const abi::unload_record& record) const {
-    if (bpf_map_delete_elem(map("unloads"), &record.id) != 0)
+Result<void> Predecessor::take(std::uint64_t id) const {
+    if (bpf_map_delete_elem(map(unloads_name), &id) != 0)
         return fail(Error::from_errno("taking a record of an earlier disarmd"));
     return {};
 }
@@ -193,7 +223,12 @@ std::optional<Coverage::Rule> Predecessor::rule(std::uint32_t number) const {
 }
 
 Result<void> Predecessor::detach() const {
-    return remove_pinned(fmt::format("{}/{}", folder_, links_name));
+    const auto detached = fmt::format("{}/{}", folder_, detached_name);
+    std::error_code error;
+    fs::rename(fmt::format("{}/{}", folder_, links_name), detached, error);
+    if (error && error != std::errc::no_such_file_or_directory)
+        return fail(Error::from_code(error.value(), fmt::format("detaching {}", folder_)));
+    return remove_pinned(detached);
 }
 
 Result<void> Predecessor::remove() const {

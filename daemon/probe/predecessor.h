@@ -29,6 +29,19 @@ struct Inheritance {
     std::vector<std::pair<abi::module_key, std::uint32_t>> facts; // bits of abi::module_fact
 };
 
+// What tells an unload, or a refusal of one, from others, whoever's programs recorded it.
+struct UnloadMark {
+    std::uint64_t id = 0; // of the record
+    std::uint32_t pid = 0;
+    std::string module;
+    std::uint64_t begun_ns = 0; // 0: not seen
+    std::uint64_t freed_ns = 0;
+    bool denied = false;
+};
+UnloadMark mark_of(const abi::unload_record& record);
+// Whether both are of the same, as programs of two daemons saw it: each has read the clock for itself. Pure.
+bool is_same_unload(const UnloadMark& one, const UnloadMark& other);
+
 // The programs of a daemon that has ended, by what it pinned: they go on to watch and to record until
 // they are let go. One thread.
 class Predecessor {
@@ -43,7 +56,7 @@ public:
     // after the patience in any case: then as one whose end was not seen. Of another version's only what all
     // versions have is filled in.
     [[nodiscard]] Result<std::vector<abi::unload_record>> records(std::chrono::milliseconds patience) const;
-    Result<void> take(const abi::unload_record& record) const;
+    Result<void> take(std::uint64_t id) const;
     // The ring of its copies of symbol tables; -1 if it is not to be read.
     [[nodiscard]] int symbol_pieces() const;
     // Which a record names by its number, one more than the index; nothing if it can't be read.
@@ -51,7 +64,8 @@ public:
     // By enum loss, as far as it is known.
     [[nodiscard]] std::uint64_t losses(abi::loss what) const;
 
-    // Detaches its programs; what they have recorded stays.
+    // Detaches its programs; what they have recorded stays. Whoever does not come to the end of that leaves one
+    // that is no longer watching.
     Result<void> detach() const;
     // Lets go the rest.
     Result<void> remove() const;
@@ -60,6 +74,8 @@ public:
     // Whether its programs stayed attached without it: those that verdicts build on, and all.
     [[nodiscard]] bool kept_watching() const { return kept_watching_; }
     [[nodiscard]] bool is_whole() const { return whole_; }
+    // Whether they are attached still.
+    [[nodiscard]] bool is_watching() const { return is_watching_; }
     // Whether its maps look as this version's do.
     [[nodiscard]] bool is_of_this_schema() const { return this_schema_; }
 
@@ -71,6 +87,7 @@ private:
     std::string folder_;
     bool kept_watching_ = false;
     bool whole_ = false;
+    bool is_watching_ = false;
     bool this_schema_ = false;
     std::map<std::string, UniqueFd> maps_;
 };

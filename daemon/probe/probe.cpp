@@ -46,7 +46,7 @@ constexpr int survey_attempts = 50;
 constexpr std::uint32_t untracked_per_cpu = 256;
 // bpf/survey.bpf.c
 constexpr std::uint32_t survey_unfinished = 1U << 31U;
-// Of a module that is freed as the earlier programs are let go: a drain takes two seconds at most.
+// With a module that is freed as the earlier programs are let go: a drain takes two seconds at most.
 constexpr std::chrono::seconds unload_patience(5);
 // Whether a module may be unloaded is asked by as many tasks at once, at most.
 constexpr std::uint32_t questions_at_once = 16;
@@ -54,7 +54,7 @@ constexpr std::uint32_t questions_at_once = 16;
 // kept for long.
 constexpr std::size_t inherited_timers_max = 16384;
 // Of both, that may come until these programs are attached.
-constexpr std::size_t inherited_since = 256;
+constexpr std::size_t inherited_since = 1024;
 
 int log_libbpf(libbpf_print_level level, const char* format, va_list args) {
     const auto spdlog_level = level == LIBBPF_DEBUG ? spdlog::level::trace : spdlog::level::debug;
@@ -165,12 +165,8 @@ struct Probe::State {
     std::deque<MissedRuns> missed_runs;      // oldest first
     std::string proof_name;                  // of a module whose unload is always denied
     std::vector<std::string> loaded_modules; // notified, not yet handed out
-    struct TakenOver {
-        std::uint32_t pid = 0;
-        std::string module;
-        std::uint64_t freed_ns = 0;
-    };
-    std::vector<TakenOver> taken_over; // unloads that other programs may have seen, too
+    std::set<std::uint64_t> handed_out; // records that are kept though, by id: oldest first
+    std::vector<UnloadMark> taken_over; // that are told, and that these programs may have seen, too
     std::uint64_t judging_ns = 0;      // since when these programs judge every free
 
     State(KernelLayout layout_in, ProbeSettings settings_in, KernelOffer offer_in)
@@ -317,25 +313,22 @@ struct Probe::State {
         return done;
     }
 
-    // Whether the unload of the record was seen by an earlier daemon's programs as well, and is told. It
-    // had begun when they saw the free, which they do first; where its begin is not known it was lately.
-    bool is_told(const abi::unload_record& record) {
-        const auto same = std::ranges::find_if(taken_over, [&](const TakenOver& before) {
-            return before.pid == record.pid && before.module == text_of(record.module) &&
-                   before.freed_ns <= record.freed_ns &&
-                   (record.begun_ns != 0 ? record.begun_ns <= before.freed_ns
-                                         : time_between(before.freed_ns, record.freed_ns) < unload_patience);
-        });
+    // Whether an earlier daemon's programs saw it as well, and it is told.
+    bool is_told(const UnloadMark& unload) {
+        const auto same = std::ranges::find_if(
+            taken_over, [&](const UnloadMark& told) { return is_same_unload(told, unload); });
         if (same == taken_over.end())
             return false;
         taken_over.erase(same);
         return true;
     }
 
-    [[nodiscard]] Result<void> take(const abi::unload_record& record) const {
-        if (bpf_map_delete_elem(bpf_map__fd(skeleton->maps.unloads), &record.id) != 0)
+    // One that is gone already was let go by another thread.
+    [[nodiscard]] Result<void> take(std::uint64_t id) const {
+        if (bpf_map_delete_elem(bpf_map__fd(skeleton->maps.unloads), &id) == 0)
+            std::atomic_ref(skeleton->bss->unloads_kept).fetch_sub(1);
+        else if (errno != ENOENT)
             return fail(Error::from_errno("taking an unload record"));
-        std::atomic_ref(skeleton->bss->unloads_kept).fetch_sub(1);
         return {};
     }
 
@@ -615,8 +608,10 @@ Result<void> Probe::watch(const std::function<Inheritance()>& ask_others) {
     if (auto attached = attach(); !attached)
         return attached;
     Inheritance known;
-    if (state_->settings.inherits && ask_others)
+    if (state_->settings.inherits && ask_others) {
+        state_->skeleton->bss->inheriting_ns = monotonic_ns();
         known = ask_others();
+    }
     if (auto inherited = state_->inherit(known); !inherited)
         return inherited;
     if (auto surveyed = survey(); !surveyed)
@@ -741,16 +736,19 @@ Coverage Probe::take_coverage(std::uint64_t missed) const {
 }
 
 Result<void> Probe::consume(const std::function<void(const std::string&)>& on_load,
-                            const std::function<void(Unload)>& on_unload,
+                            const std::function<bool(Unload)>& on_unload,
                             const std::function<void()>& on_leak) {
     state_->notes = 0;
     if (const int err = ring_buffer__consume(state_->ring.get()); err < 0 && err != -EAGAIN)
         return fail(Error::from_libbpf(err, "reading notifications"));
     const int map = bpf_map__fd(state_->skeleton->maps.unloads);
     std::vector<abi::unload_record> records;
+    std::set<std::uint64_t> kept;
     auto read = for_each_element<std::uint64_t, abi::unload_record>(
-        map, "unloads", [&](std::uint64_t, const abi::unload_record& record) {
-            if (record.complete == 0)
+        map, "unloads", [&](std::uint64_t id, const abi::unload_record& record) {
+            if (state_->handed_out.contains(id))
+                kept.insert(id);
+            if (record.complete == 0 || state_->handed_out.contains(id))
                 return;
             if (on_leak && record.verdict == abi::VERDICT_LEAK)
                 on_leak();
@@ -758,6 +756,7 @@ Result<void> Probe::consume(const std::function<void(const std::string&)>& on_lo
         });
     if (!read)
         return fail(read.error());
+    state_->handed_out = std::move(kept);
     // After the records were read: what was missed while they came about is counted. When nothing
     // is to be judged it is what the next verdicts compare with.
     const auto missed = note_missed_runs();
@@ -773,25 +772,89 @@ Result<void> Probe::consume(const std::function<void(const std::string&)>& on_lo
     std::ranges::sort(records, {}, &abi::unload_record::id);
     auto coverage = take_coverage(*missed);
     for (const auto& record : records) {
-        if (!state_->is_told(record)) {
+        bool done = true;
+        if (!state_->is_told(mark_of(record))) {
             coverage.rule = read_rule(bpf_map__fd(state_->skeleton->maps.rules), record.rule);
             coverage.missed_since_load = missed_since(record.loaded_ns);
             coverage.missed_lately = missed_since(record.freed_ns);
             auto unload = judge(record, coverage, state_->names_for(record));
             unload.command = state_->command_of(record);
-            on_unload(std::move(unload));
+            unload.record = record.id;
+            state_->handed_out.insert(record.id);
+            done = on_unload(std::move(unload));
         }
         for (const auto key : {record.id, record.loaded_ns}) {
             state_->copied.erase(key);
             state_->init_functions.erase(key);
         }
-        if (auto taken = state_->take(record); !taken)
+        if (done) {
+            state_->handed_out.erase(record.id);
+            if (auto taken = state_->take(record.id); !taken)
+                return taken;
+        }
+    }
+    // What comes needs room more than what waits for a slow disk.
+    while (state_->handed_out.size() > state_->settings.unloads / 4) {
+        const auto oldest = state_->handed_out.begin();
+        if (auto taken = state_->take(*oldest); !taken)
             return taken;
+        state_->handed_out.erase(oldest);
     }
     return {};
 }
 
-Result<void> Probe::take_over(const Predecessor& before, const std::function<void(Unload)>& on_unload) {
+Result<void> Probe::let_go(std::uint64_t record) {
+    return state_->take(record);
+}
+
+// Records of what an earlier daemon's programs may have recorded as well.
+struct Probe::Copies {
+    std::vector<UnloadMark> unloads; // that are complete
+    std::function<Result<void>(std::uint64_t id)> take;
+
+    [[nodiscard]] bool has(const UnloadMark& unload) const {
+        return std::ranges::any_of(unloads, [&](const UnloadMark& own) { return is_same_unload(own, unload); });
+    }
+    Result<void> drop(const UnloadMark& unload) {
+        Result<void> done;
+        std::erase_if(unloads, [&](const UnloadMark& own) {
+            const bool same = is_same_unload(own, unload);
+            if (done && same)
+                done = take(own.id);
+            return same;
+        });
+        return done;
+    }
+};
+
+Result<std::vector<Probe::Copies>> Probe::copies(std::span<const Predecessor> later) const {
+    std::vector<Copies> all;
+    for (const auto& each : later) {
+        const auto records = each.records(std::chrono::milliseconds(0));
+        if (!records)
+            continue; // told when it is its turn
+        auto& copies = all.emplace_back();
+        for (const auto& record : *records) {
+            if (record.complete != 0)
+                copies.unloads.push_back(mark_of(record));
+        }
+        copies.take = [&each](std::uint64_t id) { return each.take(id); };
+    }
+    auto& own = all.emplace_back();
+    auto read = for_each_element<std::uint64_t, abi::unload_record>(
+        bpf_map__fd(state_->skeleton->maps.unloads), "unloads",
+        [&](std::uint64_t, const abi::unload_record& record) {
+            if (record.complete != 0)
+                own.unloads.push_back(mark_of(record));
+        });
+    if (!read)
+        return fail(read.error());
+    own.take = [this](std::uint64_t id) { return state_->take(id); };
+    return all;
+}
+
+Result<void> Probe::take_over(const Predecessor& before, std::span<const Predecessor> later,
+                              const std::function<void(Unload)>& on_unload) {
     // One that is being freed is theirs, whose record has its begin.
     if (auto written = before.records(unload_patience); !written)
         return fail(written.error());
@@ -806,18 +869,14 @@ Result<void> Probe::take_over(const Predecessor& before, const std::function<voi
         if (!ring || ring_buffer__consume(ring.get()) < 0)
             spdlog::warn("{}", Error::from_errno("reading the symbols of modules that are gone").text());
     }
+    auto copies_of_them = copies(later);
+    if (!copies_of_them)
+        return fail(copies_of_them.error());
     auto coverage = take_coverage(0);
     for (std::size_t i = 0; i < coverage.losses.size(); ++i)
         coverage.losses.at(i) = before.losses(static_cast<abi::loss>(i));
-    std::vector<State::TakenOver> told_now;
+    std::vector<UnloadMark> told_now;
     for (auto& record : *records) {
-        // An earlier daemon's programs told it, or these see the end that was kept from those.
-        const bool told = state_->is_told(record);
-        if (told || (record.complete == 0 && record.freed_ns > state_->judging_ns)) {
-            if (auto taken = before.take(record); !taken)
-                return taken;
-            continue;
-        }
         if (record.denied == 0) {
             if (!before.kept_watching())
                 record.gaps |= abi::GAP_HOOKS;
@@ -825,17 +884,30 @@ Result<void> Probe::take_over(const Predecessor& before, const std::function<voi
                 record.deletes_whole = 0;
             record.verdict = abi::verdict_of(record.pending_count, record.gaps);
         }
-        told_now.push_back({record.pid, text_of(record.module), record.freed_ns});
-        coverage.rule = before.rule(record.rule);
-        auto unload = judge(record, coverage, state_->names_for(record));
-        if (!before.is_of_this_schema()) {
-            // Of which nothing is known.
-            unload.pending.clear();
-            unload.advice.clear();
+        const auto mark = mark_of(record);
+        const bool told = state_->is_told(mark);
+        // These programs see the end that was kept from those, or someone has seen more of it.
+        const bool others_know =
+            (record.complete == 0 && record.freed_ns > state_->judging_ns) ||
+            (record.verdict == abi::VERDICT_INCONCLUSIVE &&
+             std::ranges::any_of(*copies_of_them, [&](const Copies& copies) { return copies.has(mark); }));
+        if (!told && !others_know) {
+            for (auto& copies : *copies_of_them) {
+                if (auto dropped = copies.drop(mark); !dropped)
+                    return dropped;
+            }
+            told_now.push_back(mark);
+            coverage.rule = before.rule(record.rule);
+            auto unload = judge(record, coverage, state_->names_for(record));
+            if (!before.is_of_this_schema()) {
+                // Of which nothing is known.
+                unload.pending.clear();
+                unload.advice.clear();
+            }
+            on_unload(std::move(unload));
+            state_->copied.erase(record.id);
         }
-        on_unload(std::move(unload));
-        state_->copied.erase(record.id);
-        if (auto taken = before.take(record); !taken)
+        if (auto taken = before.take(record.id); !taken)
             return taken;
     }
     state_->taken_over.insert(state_->taken_over.end(), told_now.begin(), told_now.end());
@@ -957,10 +1029,6 @@ std::uint64_t Probe::known_timers() const {
 
 std::chrono::nanoseconds Probe::tick() const {
     return std::chrono::nanoseconds(state_->skeleton->bss->tick_ns);
-}
-
-std::uint64_t Probe::watching_ns() const {
-    return state_->skeleton->bss->watching_ns;
 }
 
 KernelClocks Probe::clocks() const {

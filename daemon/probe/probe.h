@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -67,16 +68,21 @@ public:
     // Readable when consume() has something to do.
     [[nodiscard]] int wake_fd() const;
     // Calls on_load with the name of each module that was loaded since, then on_unload
-    // with each unload that was judged since, oldest first; each is handed out once. For each of these
-    // that is a leak on_leak is called before anything else is done, as the module's memory may be about
-    // to go.
+    // with each unload that was judged since, oldest first; each is handed out once. If it says that it has
+    // not done with it the kernel keeps the record until let_go(), or until there are too many: should this
+    // process end before, the next one finds it. For each of these that is a leak on_leak is called before
+    // anything else is done, as the module's memory may be about to go.
     Result<void> consume(const std::function<void(const std::string& module)>& on_load,
-                         const std::function<void(Unload)>& on_unload,
+                         const std::function<bool(Unload)>& on_unload,
                          const std::function<void()>& on_leak = {});
+    // The record of an unload that was handed out: done with. By any thread.
+    Result<void> let_go(std::uint64_t record);
 
     // Lets an earlier daemon's programs go, now that these watch, and hands out what they recorded, oldest
-    // first. What both saw consume() then leaves out.
-    Result<void> take_over(const Predecessor& before, const std::function<void(Unload)>& on_unload);
+    // first: what has come back from on_unload is gone from there. What later ones recorded as well, or these
+    // did, is gone before, so that an end amid this leaves each once.
+    Result<void> take_over(const Predecessor& before, std::span<const Predecessor> later,
+                           const std::function<void(Unload)>& on_unload);
 
     // A free can't end before this does, unless it was close to its end when this began: not before the
     // time (CLOCK_MONOTONIC) that keep_holding() was given last, 0 for at once. Keeps the calling thread's
@@ -109,11 +115,10 @@ public:
     [[nodiscard]] std::chrono::nanoseconds tick() const;
     // The kernel's clocks now, as counted on from the last survey.
     [[nodiscard]] KernelClocks clocks() const;
-    // Since when everything is watched, on CLOCK_MONOTONIC.
-    [[nodiscard]] std::uint64_t watching_ns() const;
 
 private:
     struct State;
+    struct Copies;
     explicit Probe(std::unique_ptr<State> state);
 
     Result<void> attach();
@@ -121,6 +126,7 @@ private:
     Result<std::uint64_t> note_missed_runs();                     // how many there ever were
     [[nodiscard]] bool missed_since(std::uint64_t time_ns) const; // until the last noted
     [[nodiscard]] Coverage take_coverage(std::uint64_t missed) const;
+    Result<std::vector<Copies>> copies(std::span<const Predecessor> later) const; // and of its own
 
     std::unique_ptr<State> state_;
 };

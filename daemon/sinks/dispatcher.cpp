@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sinks/dispatcher.h"
 
+#include <algorithm>
 #include <condition_variable>
 #include <csignal>
 #include <deque>
@@ -55,16 +56,15 @@ public:
 
     void offer(const std::shared_ptr<const Incident>& given, const std::shared_ptr<const Incident>& urgent,
                bool is_backlog) {
-        const auto& incident = state_->sink->is_urgent() ? urgent : given;
-        if (!state_->sink->takes(*incident))
+        if (!state_->sink->takes(*given))
             return;
         const std::lock_guard lock(state_->mutex);
-        const auto room = is_clean(*incident) ? queue_limit / 2 : queue_limit;
+        const auto room = is_clean(*given) ? queue_limit / 2 : queue_limit;
         if (!is_backlog && state_->queue.size() - state_->backlog >= room) {
             ++state_->health.dropped;
             return;
         }
-        state_->queue.push_back({incident, is_backlog});
+        state_->queue.push_back({given, state_->sink->is_urgent() ? urgent : nullptr, is_backlog});
         state_->backlog += is_backlog ? 1 : 0;
         state_->changed.notify_all();
     }
@@ -80,6 +80,12 @@ public:
         spdlog::error(
             "sink {}: a write hangs, for {} by now, and its queue is full: further records are dropped",
             state_->sink->name(), duration_text(hangs));
+    }
+
+    bool settle(Clock::time_point until) {
+        std::unique_lock lock(state_->mutex);
+        return state_->changed.wait_until(lock, until,
+                                          [this] { return state_->queue.empty() && !state_->busy; });
     }
 
     [[nodiscard]] SinkHealth health() const {
@@ -112,6 +118,7 @@ private:
         std::condition_variable changed;
         struct Queued {
             std::shared_ptr<const Incident> incident;
+            std::shared_ptr<const Incident> urgent; // the same, until it is written; null: nobody waits for that
             bool is_backlog;
         };
         std::deque<Queued> queue;
@@ -180,17 +187,21 @@ void Dispatcher::Worker::State::work() {
         changed.wait(lock, [this] { return closing || !queue.empty(); });
         if (queue.empty())
             break;
+        std::vector<std::shared_ptr<const Incident>> written;
         while (!queue.empty()) {
-            const auto [incident, is_backlog] = std::move(queue.front());
+            const auto next = std::move(queue.front());
             queue.pop_front();
-            backlog -= is_backlog ? 1 : 0;
-            const auto write = attempt(lock, [&, &written = *incident] { return sink->write(written); });
+            backlog -= next.is_backlog ? 1 : 0;
+            const auto write = attempt(lock, [&] { return sink->write(*next.incident); });
             health.slowest = std::max(health.slowest, write.took);
             ++(write.done ? health.written : health.failed);
             if (write.done)
-                tell_written(*sink, *incident);
+                tell_written(*sink, *next.incident);
+            written.push_back(next.incident);
         }
         attempt(lock, [&] { return sink->flush(); });
+        written.clear();
+        changed.notify_all(); // whoever waits for that
         tell_dropped(lock);
     }
     ended = true;
@@ -198,8 +209,9 @@ void Dispatcher::Worker::State::work() {
 }
 
 Dispatcher::Dispatcher(std::vector<std::unique_ptr<Sink>> sinks,
-                       std::function<void(const Incident&)> on_urgent_done)
-    : on_urgent_done_(std::move(on_urgent_done)) {
+                       std::function<void(const Incident&)> on_urgent_done,
+                       std::function<void(const Incident&)> on_done)
+    : on_urgent_done_(std::move(on_urgent_done)), on_done_(std::move(on_done)) {
     for (auto& sink : sinks) {
         if (sink->is_immediate()) {
             immediate_health_.emplace_back().name = sink->name();
@@ -216,14 +228,24 @@ Dispatcher::~Dispatcher() {
     close(std::chrono::milliseconds(0));
 }
 
+namespace {
+
+// Shares the incident, and calls with it as the last one lets go.
+std::shared_ptr<const Incident> calling(std::shared_ptr<const Incident> incident,
+                                        std::function<void(const Incident&)> call) {
+    const auto* const pointer = incident.get();
+    return {pointer, [incident = std::move(incident), call = std::move(call)](const Incident* done) {
+                if (call)
+                    call(*done);
+            }};
+}
+
+} // namespace
+
 void Dispatcher::hand_out(Incident incident, bool is_backlog) {
-    const auto shared = std::make_shared<const Incident>(std::move(incident));
+    const auto shared = calling(std::make_shared<const Incident>(std::move(incident)), on_done_);
     // Goes with the last of those that are to be done.
-    const std::shared_ptr<const Incident> urgent(shared.get(),
-                                                 [shared, call = on_urgent_done_](const Incident* done) {
-                                                     if (call)
-                                                         call(*done);
-                                                 });
+    const auto urgent = calling(shared, on_urgent_done_);
     // They wake up while this thread writes the first ones, which may wait for a slow console.
     for (const auto& worker : workers_)
         worker->offer(shared, urgent, is_backlog);
@@ -243,6 +265,10 @@ void Dispatcher::hand_out(Incident incident, bool is_backlog) {
     }
     for (const auto& worker : workers_)
         worker->tell_first_dropped();
+}
+
+bool Dispatcher::settle(Clock::time_point until) {
+    return std::ranges::all_of(workers_, [&](const auto& worker) { return worker->settle(until); });
 }
 
 std::vector<SinkHealth> Dispatcher::health() const {

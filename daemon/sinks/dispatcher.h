@@ -29,8 +29,10 @@ struct SinkHealth {
 class Dispatcher {
 public:
     // on_urgent_done is called once for each incident, by any thread, when all sinks that are immediate
-    // or urgent have done with it, whether they could write it or not.
-    Dispatcher(std::vector<std::unique_ptr<Sink>> sinks, std::function<void(const Incident&)> on_urgent_done);
+    // or urgent have done with it, whether they could write it or not; on_done when every sink has, and what it
+    // wrote lasts.
+    Dispatcher(std::vector<std::unique_ptr<Sink>> sinks, std::function<void(const Incident&)> on_urgent_done,
+               std::function<void(const Incident&)> on_done = nullptr);
     Dispatcher(const Dispatcher&) = delete;
     Dispatcher& operator=(const Dispatcher&) = delete;
     // Without close(): as if it had been called with no patience.
@@ -40,6 +42,9 @@ public:
     // One of those that came about before this process, which come all at once, and are no more than the
     // kernel has kept: no queue is too full for it, nor fuller by it.
     void dispatch_backlog(Incident incident) { hand_out(std::move(incident), /*is_backlog=*/true); }
+
+    // Waits until what was handed out so far is written and lasts, no longer than that; whether it is.
+    bool settle(std::chrono::steady_clock::time_point until);
 
     [[nodiscard]] std::vector<SinkHealth> health() const;
 
@@ -59,6 +64,7 @@ private:
     void hand_out(Incident incident, bool is_backlog);
 
     std::function<void(const Incident&)> on_urgent_done_;
+    std::function<void(const Incident&)> on_done_;
     std::vector<std::unique_ptr<Sink>> immediate_;
     std::vector<SinkHealth> immediate_health_; // of each of these
     std::vector<std::unique_ptr<Worker>> workers_;

@@ -42,7 +42,7 @@ private:
 } // namespace
 
 TimerCensus count_timers(const std::vector<LoadedModule>& modules, const std::vector<ArmedTimer>& timers,
-                         const Look& look) {
+                         std::uint64_t began_ns) {
     const Places places(modules);
     TimerCensus census;
     for (const auto& timer : timers) {
@@ -50,12 +50,12 @@ TimerCensus count_timers(const std::vector<LoadedModule>& modules, const std::ve
         bool owned = false;
         for (const auto* const module :
              std::set{places.find(timer.state.callback), places.find(timer.timer)}) {
-            if (module == nullptr || owners_from(module->instance, timer, look).empty())
+            if (module == nullptr || owners_from(module->instance, timer).empty())
                 continue;
             owned = true;
             ++census.modules[text_of(module->instance.name)][kind];
         }
-        if (is_orphan(timer, owned, look))
+        if (is_orphan(timer, owned, began_ns))
             ++census.orphans[kind];
     }
     return census;

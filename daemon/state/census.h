@@ -25,6 +25,6 @@ struct TimerCensus {
 
 // By the rule of take_inventory(), but without describing each timer: fast where there are many. Pure.
 TimerCensus count_timers(const std::vector<LoadedModule>& modules, const std::vector<ArmedTimer>& timers,
-                         const Look& look = {});
+                         std::uint64_t began_ns = nothing_since);
 
 } // namespace disarmd

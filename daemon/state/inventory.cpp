@@ -45,12 +45,9 @@ InventoryTimer describe_orphan(const ArmedTimer& timer, const std::map<std::uint
 } // namespace
 
 // As bpf/report.h has it, owners_of().
-std::vector<Owner> owners_from(const abi::module_instance& module, const ArmedTimer& timer,
-                               const Look& look) {
-    const bool surveyed = timer.state.armed_ns == 0 && timer.state.reported == 0;
-    if (surveyed && module.loaded_ns > look.watching_ns)
-        return {};
-    if (timer.state.armed_ns != 0 && timer.state.armed_ns < module.begun_ns)
+std::vector<Owner> owners_from(const abi::module_instance& module, const ArmedTimer& timer) {
+    const auto since = timer.state.surveyed != 0 ? module.loaded_ns : module.begun_ns;
+    if (timer.state.armed_ns != 0 && timer.state.armed_ns < since)
         return {};
     const auto kind = kind_of(timer.state.kind);
     unsigned bits = 0;
@@ -61,33 +58,33 @@ std::vector<Owner> owners_from(const abi::module_instance& module, const ArmedTi
     return owners_of(static_cast<std::uint8_t>(bits & ~unsigned{timer.state.orphaned}));
 }
 
-bool is_orphan(const ArmedTimer& timer, bool owned, const Look& look) {
+bool is_orphan(const ArmedTimer& timer, bool owned, std::uint64_t began_ns) {
     if (timer.state.armed == 0)
         return false;
     if (owned || timer.state.orphaned != 0)
         return timer.state.orphaned != 0;
     // Found as somebody asked whether a module may go: it calls the core, and lies in per-CPU data.
     const bool found_by_question = timer.state.armed_ns == 0 && timer.state.reported != 0;
-    return !found_by_question && timer.state.armed_ns < look.began_ns;
+    return !found_by_question && timer.state.armed_ns < began_ns;
 }
 
 std::vector<ModuleTimers> take_inventory(const std::vector<LoadedModule>& modules,
                                          const std::vector<ArmedTimer>& timers,
                                          const std::map<std::uint64_t, std::string>& symbols,
-                                         const KernelClocks& clocks, const Look& look) {
+                                         const KernelClocks& clocks, std::uint64_t began_ns) {
     std::map<std::string, ModuleTimers> by_module;
     ModuleTimers orphans;
     for (const auto& timer : timers) {
         bool owned = false;
         for (const auto& module : modules) {
-            auto owners = owners_from(module.instance, timer, look);
+            auto owners = owners_from(module.instance, timer);
             if (owners.empty())
                 continue;
             owned = true;
             auto& entry = by_module[text_of(module.instance.name)];
             entry.timers.push_back(describe(timer, std::move(owners), symbols, clocks));
         }
-        if (is_orphan(timer, owned, look))
+        if (is_orphan(timer, owned, began_ns))
             orphans.timers.push_back(describe_orphan(timer, symbols, clocks));
     }
     std::vector<ModuleTimers> inventory;

@@ -45,20 +45,16 @@ struct ModuleTimers {
     std::vector<InventoryTimer> timers; // soonest first
 };
 
-// When modules and timers were read; times are CLOCK_MONOTONIC.
-struct Look {
-    // Before the modules were: what was armed since may be of one that is not among them.
-    std::uint64_t began_ns = std::numeric_limits<std::uint64_t>::max();
-    // Of modules that were loaded before, not every arm was seen; 0: of those whose load was not.
-    std::uint64_t watching_ns = 0;
-};
+// Before modules and timers are read, on CLOCK_MONOTONIC: what was armed since may be of a module that is not
+// among them. Here nothing was.
+inline constexpr std::uint64_t nothing_since = std::numeric_limits<std::uint64_t>::max();
 
 // What the module owns of the timer: an owner that is gone owns nothing any more, nor does a module own
 // what was armed before it was loaded at the same address. Pure.
-std::vector<Owner> owners_from(const abi::module_instance& module, const ArmedTimer& timer, const Look& look);
+std::vector<Owner> owners_from(const abi::module_instance& module, const ArmedTimer& timer);
 
 // Whether a timer's module is gone, or one of them; owned: whether any of those that were read owns it. Pure.
-bool is_orphan(const ArmedTimer& timer, bool owned, const Look& look);
+bool is_orphan(const ArmedTimer& timer, bool owned, std::uint64_t began_ns);
 
 // Sorts timers by the module that owns them; by name, orphans last, modules
 // without any left out. One that is not armed is no orphan. A timer whose callback and object belong to
@@ -67,6 +63,6 @@ bool is_orphan(const ArmedTimer& timer, bool owned, const Look& look);
 std::vector<ModuleTimers> take_inventory(const std::vector<LoadedModule>& modules,
                                          const std::vector<ArmedTimer>& timers,
                                          const std::map<std::uint64_t, std::string>& symbols,
-                                         const KernelClocks& clocks, const Look& look = {});
+                                         const KernelClocks& clocks, std::uint64_t began_ns = nothing_since);
 
 } // namespace disarmd

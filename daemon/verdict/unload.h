@@ -137,6 +137,7 @@ struct Unload {
     std::string module;
     ModuleIdentity identity;
     std::uint64_t freed_ns = 0; // CLOCK_MONOTONIC; 0: it was not freed
+    std::uint64_t record = 0;   // id of the kernel's, where that is kept; 0: nowhere
     Outcome outcome = Outcome::not_unloaded;
     Verdict verdict = Verdict::inconclusive;
     std::string backend;

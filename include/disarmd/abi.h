@@ -276,7 +276,7 @@ DISARMD_ASSERT_SIZE(struct module_instance, 240);
 struct tracked_timer {
 	__u64 callback; /* of a delayed_work: its work function; of an alarm: the alarm's */
 	__u64 expires;
-	__u64 armed_ns;	  /* 0: found armed by the start-up scan */
+	__u64 armed_ns;	  /* 0: not known; see surveyed */
 	__u64 deleted_ns; /* the last call of a function that deletes it; 0: none was seen */
 	__u64 reported; /* id of the last unload record that names it; 0: none since the last arm */
 	__u32 armed_pid;
@@ -287,7 +287,9 @@ struct tracked_timer {
 	__u8 armed;	    /* 0 or 1 */
 	__u8 orphaned;	    /* bits of enum timer_owner: those owners are gone */
 	__u8 rearmed;	    /* 1: armed since, as before: whose it is can't be told */
-	__u8 reserved[3];
+	__u8 surveyed;	    /* 1: found armed by a start-up scan, and armed_ns is when it was armed at
+			       the latest */
+	__u8 reserved[2];
 	__u64 arms; /* that these programs saw while it had that callback */
 };
 DISARMD_ASSERT_SIZE(struct tracked_timer, 80);

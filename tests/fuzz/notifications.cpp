@@ -122,14 +122,15 @@ void check_inventory(const abi::unload_record& record, const SymbolLookup& names
         timer.state.armed = pending.state & 1;
         timer.state.orphaned = pending.owned_by;
         timer.state.reported = pending.deleted_ns;
+        timer.state.surveyed = pending.sources & 1;
         timers.push_back(timer);
         if (const auto symbol = names(pending.callback))
             symbols.emplace(pending.callback, text_of(*symbol));
     }
     const std::vector<LoadedModule> modules{{record.id, instance}};
-    const Look look{record.begun_ns, record.live_ns};
-    const auto inventory = take_inventory(
-        modules, timers, symbols, {record.jiffies, std::chrono::milliseconds(4), record.freed_ns}, look);
+    const auto inventory =
+        take_inventory(modules, timers, symbols,
+                       {record.jiffies, std::chrono::milliseconds(4), record.freed_ns}, record.begun_ns);
     std::size_t orphans = 0;
     std::size_t owned = 0;
     for (const auto& entry : inventory)
@@ -137,7 +138,7 @@ void check_inventory(const abi::unload_record& record, const SymbolLookup& names
     check(orphans <= timers.size() && owned <= timers.size(), "a timer is listed once");
     check(is_plain(to_line(to_json(inventory))), "the list is printable");
     std::size_t counted = 0;
-    for (const auto& [kind, count] : count_timers(modules, timers, look).orphans)
+    for (const auto& [kind, count] : count_timers(modules, timers, record.begun_ns).orphans)
         counted += count;
     check(counted <= timers.size(), "a timer is counted once");
 }

@@ -28,6 +28,16 @@ constexpr const char* telling = R"sh(
         kill -TERM $service
         wait $service
     }
+    # The same as serve, with the configuration as it is, what was told kept, and not awaited.
+    begin() {
+        : >/tmp/service.log
+        disarmd --verbose run --config /tmp/disarmd.toml 2>/tmp/service.log &
+        service=$!
+    }
+    watches() { grep -qs ' watching ' /tmp/service.log; }
+    # How many hooks it has attached.
+    links() { ls -l /proc/$service/fd 2>/dev/null | grep -c bpf_link; }
+    links_are() { [ "$(links)" -ge "$1" ]; }
 )sh";
 
 std::vector<Json> told(const GuestResult& guest, const std::string& name) {
@@ -162,6 +172,7 @@ TEST_P(Succession, amid_leaks_charges_none_to_a_module_that_has_none) {
 unloads = 500'
         serve
         insmod /modules/zoo_nothing.ko
+        all=$(links)
         stopped
         unloaded() { insmod /modules/zoo_$1.ko delay_ms=600000 end=$2; sh -c "echo \$\$ >>/tmp/$2; exec rmmod zoo_$1"; }
         # Not more than the service keeps up with, on a busy machine.
@@ -179,7 +190,16 @@ unloads = 500'
             stopped
             cat /tmp/unloads >>/tmp/all
         done
-        serve
+        : >/tmp/unloads
+        # Before it is ready, at whatever it does then.
+        for wait_ms in 0 150 300 450 600 750; do
+            begin
+            await links_are $all
+            usleep $((wait_ms * 1000))
+            killed
+        done
+        begin
+        await watches
         touch /tmp/over
         wait $storming
         rmmod zoo_nothing
@@ -194,8 +214,13 @@ unloads = 500'
     )sh");
     EXPECT_EQ(guest.status, 0) << guest.console;
     std::map<Json, Json> unloads;
-    for (const auto& unload : told(guest, "storm"))
-        EXPECT_TRUE(unloads.emplace(unload["unload"]["pid"], unload).second) << "twice: " << unload;
+    std::size_t again = 0;
+    for (const auto& unload : told(guest, "storm")) {
+        const auto [before, is_new] = unloads.emplace(unload["unload"]["pid"], unload);
+        again += is_new ? 0 : 1;
+        EXPECT_EQ(unload, before->second);
+    }
+    EXPECT_LE(again, 6U) << "none but what it was amid as it was killed";
     const auto verdicts_are = [&](const std::string& end, const std::string& verdict, std::size_t pending) {
         const auto pids = told(guest, end);
         EXPECT_GE(pids.size(), 10U);
@@ -208,6 +233,148 @@ unloads = 500'
     verdicts_are("leak", "leak", 1);
     verdicts_are("delete", "clean", 0);
     EXPECT_EQ(unloads.size(), 1U) << "but zoo_nothing";
+}
+
+// A timer of a CPU that goes offline is armed anew on another, and remains whose it was.
+TEST_P(Succession, amid_moves_of_timers_charges_none_to_a_module_that_has_none) {
+    const auto guest = run_guest({GetParam(), 3, 400}, std::string(telling) + R"sh(
+        offline() {
+            taskset "$2" sh -c "echo 0 >/sys/devices/system/cpu/cpu$1/online"
+            echo 1 >/sys/devices/system/cpu/cpu$1/online
+        }
+        left() {
+            taskset 2 insmod /modules/zoo_$1.ko delay_ms=600000 end=leak
+            rmmod zoo_$1
+        }
+        serve
+        all=$(links)
+        for each in 1 2 3; do
+            left timer_alloc
+            left hrtimer_alloc
+        done
+        await lines 6
+        told earlier
+        : >/tmp/unloads
+        killed
+        # Where those were.
+        taskset 1 insmod /modules/zoo_timer_alloc.ko delay_ms=600000 end=delete
+        begin
+        await links_are 1
+        attached=0 moves=0
+        until [ "$attached" -ge "$all" ] || watches; do
+            kill -STOP $service
+            if [ "$(links)" -gt "$attached" ]; then
+                attached=$(links)
+                # From CPU 1 to 2, and back.
+                offline 1 4
+                offline 2 2
+                moves=$((moves + 1))
+            fi
+            kill -CONT $service
+        done
+        await watches
+        rmmod zoo_timer_alloc
+        await lines 1
+        told later
+        stopped
+        report moved test "$moves" -ge 5
+    )sh");
+    EXPECT_EQ(guest.status, 0) << guest.console;
+    EXPECT_EQ(find(guest, "moved")["exit"], 0) << guest.console;
+    const auto earlier = told(guest, "earlier");
+    ASSERT_EQ(earlier.size(), 6U) << guest.console;
+    const auto later = told(guest, "later");
+    ASSERT_EQ(later.size(), 1U) << guest.console;
+    EXPECT_EQ(later[0]["verdict"], "clean") << later[0];
+    EXPECT_EQ(later[0]["pending"].size(), 0U);
+    EXPECT_EQ(later[0]["losses"], Json::object()) << "what moved before it was known was found later";
+    for (const auto& unload : earlier)
+        EXPECT_EQ(unload["verdict"], "leak");
+}
+
+// Of what came before, one is amid being told: a hook hangs.
+TEST_P(Succession, killed_as_it_takes_over_leaves_what_it_did_not_tell_and_no_more) {
+    const auto guest = run_guest({GetParam(), 2, 400}, std::string(telling) + R"sh(
+        mkdir /hooks
+        cat >/hooks/hang <<'END'
+#!/bin/sh
+if grep -q '"module":"zoo_hrtimer_alloc"'; then
+    : >/tmp/hangs
+    sleep 1000
+fi
+END
+        chmod 700 /hooks/hang
+        limits='[hooks]
+folder = "/hooks"'
+        serve
+        for each in timer_alloc dwork_alloc hrtimer_alloc timer_static dwork_static; do
+            insmod /modules/zoo_$each.ko delay_ms=600000 end=leak
+        done
+        killed
+        for each in timer_alloc dwork_alloc hrtimer_alloc timer_static; do
+            rmmod zoo_$each
+        done
+        begin
+        await test -e /tmp/hangs
+        # Seen by the programs of the one that is amid it.
+        rmmod zoo_dwork_static
+        killed
+        pins_are() { [ "$(ls -d /sys/fs/bpf/disarmd/v*/*-* | wc -l)" = "$1" ]; }
+        report kept pins_are 2
+        told killed
+        : >/tmp/unloads
+        chmod 000 /hooks/hang
+        begin
+        await watches
+        await lines 3
+        report let_go pins_are 1
+        told next
+        # As one that runs is killed, a hook is amid it.
+        rm /tmp/hangs
+        chmod 700 /hooks/hang
+        insmod /modules/zoo_hrtimer_alloc.ko delay_ms=600000 end=leak
+        rmmod zoo_hrtimer_alloc
+        await test -e /tmp/hangs
+        await lines 4
+        killed
+        chmod 000 /hooks/hang
+        begin
+        await watches
+        await lines 5
+        told at_last
+        stopped
+        disarmd incidents --json | tr -d '\n' | sed 's/.*/{"as":"ledger","unload":&}/' >/dev/results
+    )sh");
+    EXPECT_EQ(guest.status, 0) << guest.console;
+    EXPECT_EQ(find(guest, "kept")["exit"], 0) << "it was not amid it: " << guest.console;
+    EXPECT_EQ(find(guest, "let_go")["exit"], 0);
+    const auto modules = [](const std::vector<Json>& unloads) {
+        std::vector<std::string> names;
+        for (const auto& unload : unloads)
+            names.push_back(unload["module"]);
+        return names;
+    };
+    using Names = std::vector<std::string>;
+    EXPECT_EQ(modules(told(guest, "killed")),
+              (Names{"zoo_timer_alloc", "zoo_dwork_alloc", "zoo_hrtimer_alloc"}));
+    // The one that was amid it is told by both, as the same.
+    const auto next = told(guest, "next");
+    ASSERT_EQ(modules(next), (Names{"zoo_hrtimer_alloc", "zoo_timer_static", "zoo_dwork_static"}))
+        << guest.console;
+    EXPECT_EQ(next[0]["id"], told(guest, "killed").back()["id"]);
+    for (const auto* const name : {"killed", "next"}) {
+        for (const auto& unload : told(guest, name)) {
+            EXPECT_EQ(unload["verdict"], "leak") << unload;
+            EXPECT_EQ(unload["pending"].size(), 1U) << unload;
+        }
+    }
+    const auto at_last = told(guest, "at_last");
+    ASSERT_EQ(at_last.size(), 5U) << guest.console;
+    EXPECT_EQ(at_last[3]["module"], "zoo_hrtimer_alloc");
+    EXPECT_EQ(at_last[3]["id"], at_last[4]["id"]);
+    EXPECT_EQ(at_last[4]["verdict"], "leak");
+    ASSERT_EQ(told(guest, "ledger").size(), 1U);
+    EXPECT_EQ(told(guest, "ledger")[0]["incidents"].size(), 6U) << told(guest, "ledger")[0];
 }
 
 // The kernel gives up loading a program for any of them.

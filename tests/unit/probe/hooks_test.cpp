@@ -93,6 +93,8 @@ TEST(ChooseHooks, attaches_to_ends_before_beginnings_and_to_the_verdict_last) {
     for (const auto backend : {Backend::tracepoint, Backend::kprobe}) {
         const auto choices = choose_from(backend, everything());
         const auto place = [&](std::string_view purpose) { return place_of(choices, purpose); };
+        EXPECT_LT(place("moves of timers off a dead CPU"), place("arms of timers"));
+        EXPECT_LT(place("moves of hrtimers off a dead CPU"), place("arms of hrtimers"));
         EXPECT_LT(place("disarms of timers"), place("arms of timers"));
         EXPECT_LT(place("disarms of hrtimers"), place("arms of hrtimers"));
         EXPECT_LT(place("callbacks having returned"), place("callbacks being run"));

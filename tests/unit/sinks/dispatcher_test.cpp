@@ -221,6 +221,49 @@ TEST(Dispatcher, flushes_once_the_queue_is_empty) {
                 ElementsAre("prepare", "write a", "write b", "write c", "flush", "write d", "flush"));
 }
 
+TEST(Dispatcher, settles_when_everything_is_written_and_flushed) {
+    using Clock = std::chrono::steady_clock;
+    const auto sinks = scripts(2);
+    const auto dispatcher = dispatcher_to(sinks);
+    EXPECT_TRUE(dispatcher->settle(Clock::now() + long_enough));
+    sinks[1]->hangs = true;
+    dispatcher->dispatch(named("a"));
+    ASSERT_TRUE(sinks[1]->called(2));
+    EXPECT_FALSE(dispatcher->settle(Clock::now() + 1ms)) << "the second one hangs";
+    sinks[1]->let_go();
+    EXPECT_TRUE(dispatcher->settle(Clock::now() + long_enough));
+    for (const auto& sink : sinks)
+        EXPECT_THAT(sink->all_calls(), ElementsAre("prepare", "write a", "flush"));
+    EXPECT_TRUE(dispatcher->close(long_enough));
+}
+
+TEST(Dispatcher, has_done_with_an_incident_when_the_last_sink_has_flushed_it) {
+    const auto sinks = scripts(2);
+    sinks[1]->hangs = true;
+    std::mutex mutex;
+    std::vector<std::pair<std::string, std::vector<std::string>>> done; // and what the last sink had been called for
+    std::vector<std::unique_ptr<Sink>> given;
+    for (const auto& script : sinks)
+        given.push_back(std::make_unique<ScriptedSink>("sink", script));
+    Dispatcher dispatcher(std::move(given), nullptr, [&](const Incident& incident) {
+        const std::lock_guard lock(mutex);
+        done.emplace_back(incident.unload.module, sinks[1]->all_calls());
+    });
+    dispatcher.dispatch(named("clean", test::clean_unload()));
+    dispatcher.dispatch(named("a"));
+    ASSERT_TRUE(sinks[1]->called(2));
+    {
+        const std::lock_guard lock(mutex);
+        ASSERT_EQ(done.size(), 1U) << "which no sink takes";
+        EXPECT_EQ(done[0].first, "clean");
+    }
+    sinks[1]->let_go();
+    EXPECT_TRUE(dispatcher.close(long_enough));
+    ASSERT_EQ(done.size(), 2U);
+    EXPECT_EQ(done[1].first, "a");
+    EXPECT_THAT(done[1].second, ElementsAre("prepare", "write a", "flush"));
+}
+
 TEST(Dispatcher, a_sink_that_fails_is_counted_and_the_others_get_theirs) {
     const auto sinks = scripts(3);
     sinks[0]->immediate = true;

@@ -58,11 +58,14 @@ TEST(CountTimers, counts_one_of_two_modules_for_both_and_one_of_a_module_once) {
 TEST(CountTimers, what_was_surveyed_is_of_modules_that_were_taken_over) {
     auto module = loaded_module("m", m_start, size);
     module.instance.loaded_ns = 5'000;
-    const auto surveyed = armed_timer(heap_address, m_start);
-    const auto taken_over = count_timers({module}, {surveyed}, {9'000, 6'000});
+    auto surveyed = armed_timer(heap_address, m_start);
+    surveyed.state.surveyed = 1;
+    surveyed.state.armed_ns = 6'000;
+    const auto taken_over = count_timers({module}, {surveyed}, 9'000);
     EXPECT_THAT(taken_over.modules, ElementsAre(Pair("m", ElementsAre(Pair(TimerKind::timer, 1U)))));
     EXPECT_THAT(taken_over.orphans, IsEmpty());
-    const auto older = count_timers({module}, {surveyed}, {9'000, 4'000});
+    surveyed.state.armed_ns = 4'000;
+    const auto older = count_timers({module}, {surveyed}, 9'000);
     EXPECT_THAT(older.modules, IsEmpty());
     EXPECT_THAT(older.orphans, ElementsAre(Pair(TimerKind::timer, 1U)));
 }
@@ -70,8 +73,8 @@ TEST(CountTimers, what_was_surveyed_is_of_modules_that_were_taken_over) {
 TEST(CountTimers, leaves_out_what_a_module_armed_that_was_loaded_meanwhile) {
     auto timer = armed_timer(heap_address, n_start + size);
     timer.state.armed_ns = 5'000;
-    EXPECT_THAT(count_timers(m_and_n(), {timer}, {5'000}).orphans, IsEmpty());
-    EXPECT_THAT(count_timers(m_and_n(), {timer}, {5'001}).orphans, ElementsAre(Pair(TimerKind::timer, 1U)));
+    EXPECT_THAT(count_timers(m_and_n(), {timer}, 5'000).orphans, IsEmpty());
+    EXPECT_THAT(count_timers(m_and_n(), {timer}, 5'001).orphans, ElementsAre(Pair(TimerKind::timer, 1U)));
 }
 
 TEST(CountTimers, leaves_out_what_only_a_question_found) {

@@ -327,8 +327,12 @@ TEST(TakeInventory, a_find_of_the_first_scan_that_was_reported_goes_by_its_bits)
 TEST(TakeInventory, does_not_charge_what_the_first_scan_found_to_a_module_loaded_since) {
     auto module = loaded_module("later", m_start, size);
     module.instance.loaded_ns = 5'000;
-    EXPECT_THAT(modules_in(inventory_of({module}, {armed_timer(m_start + 0x80, m_start + 0x40)})),
-                ElementsAre(""));
+    auto found = armed_timer(m_start + 0x80, m_start + 0x40);
+    found.state.surveyed = 1;
+    found.state.armed_ns = 4'999;
+    EXPECT_THAT(modules_in(inventory_of({module}, {found})), ElementsAre(""));
+    found.state.reported = 6'000; // a question names it, and leaves it whose it is
+    EXPECT_THAT(modules_in(inventory_of({module}, {found})), ElementsAre(""));
 }
 
 // A parameter's setter runs, and may arm a timer, before the load is announced.
