@@ -205,8 +205,8 @@ static __always_inline void survey_step(struct walk *walk)
 	if (!entry)
 		return;
 	/*
-	 * While these programs were being attached they may have taken for an arm what was none: the
-	 * earlier ones saw that as well, and saw it whole.
+	 * While these programs were being attached they may have taken for an arm what was none:
+	 * the earlier ones saw that as well, and saw it whole.
 	 */
 	if (known && entry->armed_ns < inheriting_ns)
 		inherit_timer(entry, known);

@@ -184,7 +184,7 @@ Result<void> LiveList::listen() {
 
 Result<std::string> LiveList::snapshot() {
     // Verdicts are nobody's here: they make room for others.
-    if (auto consumed = looks_.probe().consume([](const std::string&) {}, [](const Unload&) { return true; }); !consumed)
+    if (auto consumed = looks_.probe().consume([](const std::string&) {}, [](const Unload&) {}); !consumed)
         return fail(consumed.error());
     const auto inventory = looks_.take();
     if (!inventory)

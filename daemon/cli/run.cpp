@@ -38,7 +38,7 @@ namespace disarmd {
 
 namespace {
 
-// For what is queued, at the end; and for what came before, at the begin.
+// For what is queued, at the end.
 constexpr std::chrono::seconds sinks_patience(5);
 // How often the service manager hears what is going on.
 constexpr std::chrono::microseconds status_period(std::chrono::seconds(10));
@@ -76,9 +76,7 @@ public:
         : probe_(std::move(probe)),
           loop_(std::move(loop)),
           holder_(hold_of(config).count() != 0 ? make_holder(probe_, hold_of(config)) : nullptr),
-          dispatcher_(
-              std::move(sinks), [this](const Incident& incident) { release(incident); },
-              [this](const Incident& incident) { let_go(incident); }),
+          dispatcher_(std::move(sinks), [this](const Incident& incident) { release(incident); }),
           host_(read_host()),
           config_(std::move(config)),
           options_(std::move(options)),
@@ -107,10 +105,6 @@ private:
     void release(const Incident& incident) {
         if (holder_ && incident.unload.verdict == Verdict::leak)
             holder_->release();
-    }
-    void let_go(const Incident& incident) {
-        if (auto gone = probe_.let_go(incident.unload.record); !gone)
-            spdlog::error("{}", gone.error().text());
     }
     void tell_losses();
     Result<void> serve_metrics();
@@ -182,7 +176,6 @@ void Service::take_unloads() {
         [&](Unload unload) {
             record(std::move(unload));
             judged = true;
-            return false; // but when every sink has it
         },
         // Until record() has been everywhere.
         [this] {
@@ -268,8 +261,6 @@ bool Service::pin() {
 
 // Only now, as these programs are there and pinned, do earlier ones go.
 void Service::take_over() {
-    const auto until = std::chrono::steady_clock::now() + sinks_patience;
-    bool lasts = true;
     for (std::size_t i = 0; i < predecessors_.size(); ++i) {
         const auto& before = predecessors_[i];
         if (!before.is_of_this_schema())
@@ -283,8 +274,6 @@ void Service::take_over() {
         auto taken = probe_.take_over(before, later, [&](Unload unload) {
             record(std::move(unload), /*is_backlog=*/true);
             ++told;
-            // The kernel keeps it until then: whatever happens to this process, it is told.
-            lasts = lasts && dispatcher_.settle(until);
         });
         if (!taken)
             spdlog::error("what an earlier disarmd has left in {}: {}", before.folder(),
@@ -293,8 +282,6 @@ void Service::take_over() {
             spdlog::info("{} came while no disarmd ran", count_text(told, "unload"));
     }
     predecessors_.clear();
-    if (!lasts)
-        spdlog::warn("what came while no disarmd ran is not yet in every sink, as these are slow");
 }
 
 Result<void> Service::enforce() {

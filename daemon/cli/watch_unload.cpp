@@ -112,7 +112,6 @@ void Watch::take_unloads() {
         [this](Unload unload) {
             if (unload.module == options_.module)
                 unloads_.push_back(std::move(unload));
-            return true;
         });
     if (!consumed) {
         trouble_.push_back(consumed.error().text());

@@ -2,8 +2,11 @@
 #include "probe/predecessor.h"
 
 #include <algorithm>
+#include <atomic>
+#include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <thread>
@@ -13,6 +16,7 @@
 #include <spdlog/spdlog.h>
 
 #include "base/clock.h"
+#include "base/unique_fd.h"
 #include "probe/map_reader.h"
 #include "probe/pins.h"
 #include "verdict/decode.h"
@@ -60,6 +64,32 @@ std::optional<Coverage::Rule> read_rule(int rules, std::uint32_t number) {
     return Coverage::Rule{text_of(rule->text), rule->on_unload == abi::ON_UNLOAD_DENY};
 }
 
+struct Predecessor::Pinned {
+    std::string folder;
+    std::map<std::string, UniqueFd> maps;
+    std::atomic<bool> spent = false; // nothing in it is of use any more
+
+    Pinned() = default;
+    Pinned(const Pinned&) = delete;
+    Pinned& operator=(const Pinned&) = delete;
+    ~Pinned() {
+        if (auto removed = spent ? remove_pinned(folder) : Result<void>(); !removed)
+            spdlog::warn("{}", removed.error().text());
+    }
+
+    [[nodiscard]] int map(const std::string& name) const {
+        const auto found = maps.find(name);
+        return found == maps.end() ? -1 : found->second.get();
+    }
+    [[nodiscard]] Result<void> take(std::uint64_t id) const {
+        if (bpf_map_delete_elem(map(unloads_name), &id) != 0 && errno != ENOENT)
+            return fail(Error::from_errno("taking a record of an earlier disarmd"));
+        return {};
+    }
+};
+
+Predecessor::Predecessor() : pinned_(std::make_shared<Pinned>()) {}
+
 UnloadMark mark_of(const abi::unload_record& record) {
     return {record.id,       record.pid,      text_of(record.module),
             record.begun_ns, record.freed_ns, record.denied != 0};
@@ -87,22 +117,21 @@ Result<std::vector<Predecessor>> Predecessor::find() {
             return fail(folders.error());
         for (const auto& name : *folders) {
             Predecessor one;
-            one.folder_ = fmt::format("{}/{}", of_schema, name);
+            one.pinned_->folder = fmt::format("{}/{}", of_schema, name);
             one.whole_ = name.starts_with(whole_prefix);
             one.this_schema_ = of_schema == pins_folder;
             one.kept_watching_ = one.whole_ || name.starts_with(lean_prefix);
             if (!one.kept_watching_ && !name.starts_with(partial_prefix))
                 continue;
-            const auto maps_folder = fmt::format("{}/{}", one.folder_, maps_name);
-            std::error_code ignored;
+            const auto maps_folder = fmt::format("{}/{}", one.pinned_->folder, maps_name);
+            std::error_code error;
             // Whoever let it go did not come to the end of that.
-            if (!fs::exists(fmt::format("{}/{}", maps_folder, unloads_name), ignored)) {
-                if (auto removed = one.remove(); !removed)
-                    spdlog::warn("{}", removed.error().text());
+            if (!fs::exists(fmt::format("{}/{}", maps_folder, unloads_name), error) && !error) {
+                one.remove_when_taken();
                 continue;
             }
-            one.is_watching_ =
-                one.kept_watching_ && fs::exists(fmt::format("{}/{}", one.folder_, links_name), ignored);
+            one.is_watching_ = one.kept_watching_ &&
+                               fs::exists(fmt::format("{}/{}", one.pinned_->folder, links_name), error);
             const auto maps = names_in(maps_folder);
             if (!maps) {
                 spdlog::warn("what an earlier disarmd has left is not read: {}", maps.error().text());
@@ -111,21 +140,20 @@ Result<std::vector<Predecessor>> Predecessor::find() {
             for (const auto& map : *maps) {
                 UniqueFd fd(bpf_obj_get(fmt::format("{}/{}", maps_folder, map).c_str()));
                 if (fd)
-                    one.maps_.emplace(map, std::move(fd));
+                    one.pinned_->maps.emplace(map, std::move(fd));
             }
             found.push_back(std::move(one));
         }
     }
     // Names begin with the time; what is before that is no longer than the other.
     std::ranges::sort(found, {}, [](const Predecessor& one) {
-        return one.folder_.substr(one.folder_.find('-', std::strlen(pins_root)));
+        return one.folder().substr(one.folder().find('-', std::strlen(pins_root)));
     });
     return found;
 }
 
 int Predecessor::map(const std::string& name) const {
-    const auto found = maps_.find(name);
-    return found == maps_.end() ? -1 : found->second.get();
+    return pinned_->map(name);
 }
 
 Result<Inheritance> Predecessor::knowledge() const {
@@ -162,10 +190,10 @@ Result<std::vector<abi::unload_record>> Predecessor::read_records() const {
     const int unloads = map(unloads_name);
     const std::size_t size = value_size_of(unloads);
     if (size < offsetof(abi::unload_record, pending))
-        return fail({EINVAL, fmt::format("{}: its records can't be read", folder_)});
+        return fail({EINVAL, fmt::format("{}: its records can't be read", pinned_->folder)});
     const auto kept = this_schema_ ? sizeof(abi::unload_record) : offsetof(abi::unload_record, pending);
     if (this_schema_ && size != kept)
-        return fail({EINVAL, fmt::format("{}: its records are not this version's", folder_)});
+        return fail({EINVAL, fmt::format("{}: its records are not this version's", pinned_->folder)});
     std::vector<std::byte> value(size);
     std::uint64_t id = 0;
     std::uint64_t next = 0;
@@ -200,9 +228,14 @@ Result<std::vector<abi::unload_record>> Predecessor::records(std::chrono::millis
 }
 
 Result<void> Predecessor::take(std::uint64_t id) const {
-    if (bpf_map_delete_elem(map(unloads_name), &id) != 0)
-        return fail(Error::from_errno("taking a record of an earlier disarmd"));
-    return {};
+    return pinned_->take(id);
+}
+
+std::shared_ptr<const void> Predecessor::keep(std::uint64_t id) const {
+    return {pinned_.get(), [pinned = pinned_, id](const void*) {
+                if (auto taken = pinned->take(id); !taken)
+                    spdlog::error("{}", taken.error().text());
+            }};
 }
 
 int Predecessor::symbol_pieces() const {
@@ -223,16 +256,20 @@ std::optional<Coverage::Rule> Predecessor::rule(std::uint32_t number) const {
 }
 
 Result<void> Predecessor::detach() const {
-    const auto detached = fmt::format("{}/{}", folder_, detached_name);
+    const auto detached = fmt::format("{}/{}", pinned_->folder, detached_name);
     std::error_code error;
-    fs::rename(fmt::format("{}/{}", folder_, links_name), detached, error);
+    fs::rename(fmt::format("{}/{}", pinned_->folder, links_name), detached, error);
     if (error && error != std::errc::no_such_file_or_directory)
-        return fail(Error::from_code(error.value(), fmt::format("detaching {}", folder_)));
+        return fail(Error::from_code(error.value(), fmt::format("detaching {}", pinned_->folder)));
     return remove_pinned(detached);
 }
 
-Result<void> Predecessor::remove() const {
-    return remove_pinned(folder_);
+const std::string& Predecessor::folder() const {
+    return pinned_->folder;
+}
+
+void Predecessor::remove_when_taken() const {
+    pinned_->spent = true;
 }
 
 } // namespace disarmd

@@ -3,7 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
-#include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -12,7 +12,6 @@
 #include <disarmd/abi.h>
 
 #include "base/result.h"
-#include "base/unique_fd.h"
 #include "state/inventory.h"
 #include "verdict/judge.h"
 
@@ -43,7 +42,7 @@ UnloadMark mark_of(const abi::unload_record& record);
 bool is_same_unload(const UnloadMark& one, const UnloadMark& other);
 
 // The programs of a daemon that has ended, by what it pinned: they go on to watch and to record until
-// they are let go. One thread.
+// they are let go. One thread, but where it says otherwise.
 class Predecessor {
 public:
     // Of every version, oldest first. One that can't be read is told and left out.
@@ -56,7 +55,10 @@ public:
     // after the patience in any case: then as one whose end was not seen. Of another version's only what all
     // versions have is filled in.
     [[nodiscard]] Result<std::vector<abi::unload_record>> records(std::chrono::milliseconds patience) const;
+    // By any thread; one that is gone is no error.
     Result<void> take(std::uint64_t id) const;
+    // Takes it with the last who has this, which may outlive this object. By any thread.
+    [[nodiscard]] std::shared_ptr<const void> keep(std::uint64_t id) const;
     // The ring of its copies of symbol tables; -1 if it is not to be read.
     [[nodiscard]] int symbol_pieces() const;
     // Which a record names by its number, one more than the index; nothing if it can't be read.
@@ -64,13 +66,13 @@ public:
     // By enum loss, as far as it is known.
     [[nodiscard]] std::uint64_t losses(abi::loss what) const;
 
-    // Detaches its programs; what they have recorded stays. Whoever does not come to the end of that leaves one
-    // that is no longer watching.
+    // Detaches its programs; what they have recorded stays. Whoever does not come to the end of that leaves
+    // one that is no longer watching.
     Result<void> detach() const;
-    // Lets go the rest.
-    Result<void> remove() const;
+    // What it pinned goes with this object, or with the last of its records that is kept.
+    void remove_when_taken() const;
 
-    [[nodiscard]] const std::string& folder() const { return folder_; }
+    [[nodiscard]] const std::string& folder() const;
     // Whether its programs stayed attached without it: those that verdicts build on, and all.
     [[nodiscard]] bool kept_watching() const { return kept_watching_; }
     [[nodiscard]] bool is_whole() const { return whole_; }
@@ -80,16 +82,16 @@ public:
     [[nodiscard]] bool is_of_this_schema() const { return this_schema_; }
 
 private:
-    Predecessor() = default;
+    Predecessor();
     [[nodiscard]] int map(const std::string& name) const;
     [[nodiscard]] Result<std::vector<abi::unload_record>> read_records() const;
 
-    std::string folder_;
+    struct Pinned;
+    std::shared_ptr<Pinned> pinned_;
     bool kept_watching_ = false;
     bool whole_ = false;
     bool is_watching_ = false;
     bool this_schema_ = false;
-    std::map<std::string, UniqueFd> maps_;
 };
 
 } // namespace disarmd

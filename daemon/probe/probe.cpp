@@ -165,9 +165,9 @@ struct Probe::State {
     std::deque<MissedRuns> missed_runs;      // oldest first
     std::string proof_name;                  // of a module whose unload is always denied
     std::vector<std::string> loaded_modules; // notified, not yet handed out
-    std::set<std::uint64_t> handed_out; // records that are kept though, by id: oldest first
-    std::vector<UnloadMark> taken_over; // that are told, and that these programs may have seen, too
-    std::uint64_t judging_ns = 0;      // since when these programs judge every free
+    std::set<std::uint64_t> handed_out;      // records that are kept though, by id: oldest first
+    std::vector<UnloadMark> taken_over;      // that are told, and that these programs may have seen, too
+    std::uint64_t judging_ns = 0;            // since when these programs judge every free
 
     State(KernelLayout layout_in, ProbeSettings settings_in, KernelOffer offer_in)
         : layout(std::move(layout_in)), settings(settings_in), offer(std::move(offer_in)) {}
@@ -510,7 +510,7 @@ bool may_use_kprobes() {
 
 } // namespace
 
-Probe::Probe(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Probe::Probe(std::shared_ptr<State> state) : state_(std::move(state)) {}
 Probe::Probe(Probe&&) noexcept = default;
 Probe& Probe::operator=(Probe&&) noexcept = default;
 Probe::~Probe() = default;
@@ -526,7 +526,7 @@ Result<Probe> Probe::load(const KernelLayout& layout, const KernelBtf& btf, cons
                       libbpf_probe_bpf_helper(BPF_PROG_TYPE_KPROBE, BPF_FUNC_loop, nullptr) == 1,
                       has_active_lsm("bpf"),
                       may_use_kprobes()};
-    auto state = std::make_unique<State>(layout, settings, std::move(offer));
+    auto state = std::make_shared<State>(layout, settings, std::move(offer));
 
     if (settings.backend != Backend::automatic) {
         state->backend = settings.backend;
@@ -736,7 +736,7 @@ Coverage Probe::take_coverage(std::uint64_t missed) const {
 }
 
 Result<void> Probe::consume(const std::function<void(const std::string&)>& on_load,
-                            const std::function<bool(Unload)>& on_unload,
+                            const std::function<void(Unload)>& on_unload,
                             const std::function<void()>& on_leak) {
     state_->notes = 0;
     if (const int err = ring_buffer__consume(state_->ring.get()); err < 0 && err != -EAGAIN)
@@ -772,23 +772,22 @@ Result<void> Probe::consume(const std::function<void(const std::string&)>& on_lo
     std::ranges::sort(records, {}, &abi::unload_record::id);
     auto coverage = take_coverage(*missed);
     for (const auto& record : records) {
-        bool done = true;
-        if (!state_->is_told(mark_of(record))) {
+        const bool told = state_->is_told(mark_of(record));
+        if (!told) {
             coverage.rule = read_rule(bpf_map__fd(state_->skeleton->maps.rules), record.rule);
             coverage.missed_since_load = missed_since(record.loaded_ns);
             coverage.missed_lately = missed_since(record.freed_ns);
             auto unload = judge(record, coverage, state_->names_for(record));
             unload.command = state_->command_of(record);
-            unload.record = record.id;
+            unload.kept = keep(record.id);
             state_->handed_out.insert(record.id);
-            done = on_unload(std::move(unload));
+            on_unload(std::move(unload));
         }
         for (const auto key : {record.id, record.loaded_ns}) {
             state_->copied.erase(key);
             state_->init_functions.erase(key);
         }
-        if (done) {
-            state_->handed_out.erase(record.id);
+        if (told) {
             if (auto taken = state_->take(record.id); !taken)
                 return taken;
         }
@@ -803,8 +802,12 @@ Result<void> Probe::consume(const std::function<void(const std::string&)>& on_lo
     return {};
 }
 
-Result<void> Probe::let_go(std::uint64_t record) {
-    return state_->take(record);
+std::shared_ptr<const void> Probe::keep(std::uint64_t record) const {
+    return {state_.get(), [kept_by = std::weak_ptr(state_), record](const void*) {
+                const auto state = kept_by.lock();
+                if (auto taken = state ? state->take(record) : Result<void>(); !taken)
+                    spdlog::error("{}", taken.error().text());
+            }};
 }
 
 // Records of what an earlier daemon's programs may have recorded as well.
@@ -813,7 +816,8 @@ struct Probe::Copies {
     std::function<Result<void>(std::uint64_t id)> take;
 
     [[nodiscard]] bool has(const UnloadMark& unload) const {
-        return std::ranges::any_of(unloads, [&](const UnloadMark& own) { return is_same_unload(own, unload); });
+        return std::ranges::any_of(unloads,
+                                   [&](const UnloadMark& own) { return is_same_unload(own, unload); });
     }
     Result<void> drop(const UnloadMark& unload) {
         Result<void> done;
@@ -904,14 +908,16 @@ Result<void> Probe::take_over(const Predecessor& before, std::span<const Predece
                 unload.pending.clear();
                 unload.advice.clear();
             }
+            unload.kept = before.keep(record.id);
             on_unload(std::move(unload));
             state_->copied.erase(record.id);
-        }
-        if (auto taken = before.take(record.id); !taken)
+        } else if (auto taken = before.take(record.id); !taken) {
             return taken;
+        }
     }
     state_->taken_over.insert(state_->taken_over.end(), told_now.begin(), told_now.end());
-    return before.remove();
+    before.remove_when_taken();
+    return {};
 }
 
 Result<void> Probe::hold_frees() {

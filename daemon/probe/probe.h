@@ -68,19 +68,17 @@ public:
     // Readable when consume() has something to do.
     [[nodiscard]] int wake_fd() const;
     // Calls on_load with the name of each module that was loaded since, then on_unload
-    // with each unload that was judged since, oldest first; each is handed out once. If it says that it has
-    // not done with it the kernel keeps the record until let_go(), or until there are too many: should this
-    // process end before, the next one finds it. For each of these that is a leak on_leak is called before
-    // anything else is done, as the module's memory may be about to go.
+    // with each unload that was judged since, oldest first; each is handed out once. While anybody has it
+    // (Unload::kept) the kernel keeps the record, unless there are too many: should this process end before,
+    // the next one finds it. For each of these that is a leak on_leak is called before anything else is done,
+    // as the module's memory may be about to go.
     Result<void> consume(const std::function<void(const std::string& module)>& on_load,
-                         const std::function<bool(Unload)>& on_unload,
+                         const std::function<void(Unload)>& on_unload,
                          const std::function<void()>& on_leak = {});
-    // The record of an unload that was handed out: done with. By any thread.
-    Result<void> let_go(std::uint64_t record);
 
     // Lets an earlier daemon's programs go, now that these watch, and hands out what they recorded, oldest
-    // first: what has come back from on_unload is gone from there. What later ones recorded as well, or these
-    // did, is gone before, so that an end amid this leaves each once.
+    // first; each is kept as consume() has it, and with the last one what they pinned goes. What later ones
+    // recorded as well, or these did, goes before: nobody tells it again, should this process end amid that.
     Result<void> take_over(const Predecessor& before, std::span<const Predecessor> later,
                            const std::function<void(Unload)>& on_unload);
 
@@ -119,16 +117,18 @@ public:
 private:
     struct State;
     struct Copies;
-    explicit Probe(std::unique_ptr<State> state);
+    explicit Probe(std::shared_ptr<State> state);
 
     Result<void> attach();
     void detach();
     Result<std::uint64_t> note_missed_runs();                     // how many there ever were
     [[nodiscard]] bool missed_since(std::uint64_t time_ns) const; // until the last noted
     [[nodiscard]] Coverage take_coverage(std::uint64_t missed) const;
+    // Lets the record go with the last who has this.
+    [[nodiscard]] std::shared_ptr<const void> keep(std::uint64_t record) const;
     Result<std::vector<Copies>> copies(std::span<const Predecessor> later) const; // and of its own
 
-    std::unique_ptr<State> state_;
+    std::shared_ptr<State> state_; // shared with nobody but records that are kept
 };
 
 } // namespace disarmd

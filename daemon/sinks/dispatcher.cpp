@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sinks/dispatcher.h"
 
-#include <algorithm>
 #include <condition_variable>
 #include <csignal>
 #include <deque>
@@ -82,12 +81,6 @@ public:
             state_->sink->name(), duration_text(hangs));
     }
 
-    bool settle(Clock::time_point until) {
-        std::unique_lock lock(state_->mutex);
-        return state_->changed.wait_until(lock, until,
-                                          [this] { return state_->queue.empty() && !state_->busy; });
-    }
-
     [[nodiscard]] SinkHealth health() const {
         const std::lock_guard lock(state_->mutex);
         auto health = state_->health;
@@ -118,7 +111,8 @@ private:
         std::condition_variable changed;
         struct Queued {
             std::shared_ptr<const Incident> incident;
-            std::shared_ptr<const Incident> urgent; // the same, until it is written; null: nobody waits for that
+            std::shared_ptr<const Incident>
+                urgent; // the same, until it is written; null: nobody waits for that
             bool is_backlog;
         };
         std::deque<Queued> queue;
@@ -187,7 +181,7 @@ void Dispatcher::Worker::State::work() {
         changed.wait(lock, [this] { return closing || !queue.empty(); });
         if (queue.empty())
             break;
-        std::vector<std::shared_ptr<const Incident>> written;
+        std::vector<std::shared_ptr<const Incident>> unflushed;
         while (!queue.empty()) {
             const auto next = std::move(queue.front());
             queue.pop_front();
@@ -197,11 +191,11 @@ void Dispatcher::Worker::State::work() {
             ++(write.done ? health.written : health.failed);
             if (write.done)
                 tell_written(*sink, *next.incident);
-            written.push_back(next.incident);
+            if (sink->needs_flush())
+                unflushed.push_back(next.incident);
         }
         attempt(lock, [&] { return sink->flush(); });
-        written.clear();
-        changed.notify_all(); // whoever waits for that
+        unflushed.clear();
         tell_dropped(lock);
     }
     ended = true;
@@ -209,9 +203,8 @@ void Dispatcher::Worker::State::work() {
 }
 
 Dispatcher::Dispatcher(std::vector<std::unique_ptr<Sink>> sinks,
-                       std::function<void(const Incident&)> on_urgent_done,
-                       std::function<void(const Incident&)> on_done)
-    : on_urgent_done_(std::move(on_urgent_done)), on_done_(std::move(on_done)) {
+                       std::function<void(const Incident&)> on_urgent_done)
+    : on_urgent_done_(std::move(on_urgent_done)) {
     for (auto& sink : sinks) {
         if (sink->is_immediate()) {
             immediate_health_.emplace_back().name = sink->name();
@@ -228,24 +221,14 @@ Dispatcher::~Dispatcher() {
     close(std::chrono::milliseconds(0));
 }
 
-namespace {
-
-// Shares the incident, and calls with it as the last one lets go.
-std::shared_ptr<const Incident> calling(std::shared_ptr<const Incident> incident,
-                                        std::function<void(const Incident&)> call) {
-    const auto* const pointer = incident.get();
-    return {pointer, [incident = std::move(incident), call = std::move(call)](const Incident* done) {
-                if (call)
-                    call(*done);
-            }};
-}
-
-} // namespace
-
 void Dispatcher::hand_out(Incident incident, bool is_backlog) {
-    const auto shared = calling(std::make_shared<const Incident>(std::move(incident)), on_done_);
+    const auto shared = std::make_shared<const Incident>(std::move(incident));
     // Goes with the last of those that are to be done.
-    const auto urgent = calling(shared, on_urgent_done_);
+    const std::shared_ptr<const Incident> urgent(shared.get(),
+                                                 [shared, call = on_urgent_done_](const Incident* done) {
+                                                     if (call)
+                                                         call(*done);
+                                                 });
     // They wake up while this thread writes the first ones, which may wait for a slow console.
     for (const auto& worker : workers_)
         worker->offer(shared, urgent, is_backlog);
@@ -265,10 +248,6 @@ void Dispatcher::hand_out(Incident incident, bool is_backlog) {
     }
     for (const auto& worker : workers_)
         worker->tell_first_dropped();
-}
-
-bool Dispatcher::settle(Clock::time_point until) {
-    return std::ranges::all_of(workers_, [&](const auto& worker) { return worker->settle(until); });
 }
 
 std::vector<SinkHealth> Dispatcher::health() const {

@@ -24,15 +24,13 @@ struct SinkHealth {
 };
 
 // Hands each incident to every sink that takes it. Immediate sinks are written by the caller's thread;
-// every other one has a thread and a bounded queue of its own, so that none waits for another.
-// Failures, and what took long, go to the log.
+// every other one has a thread and a bounded queue of its own, so that none waits for another. An incident is
+// kept until the last sink has flushed it. Failures, and what took long, go to the log.
 class Dispatcher {
 public:
     // on_urgent_done is called once for each incident, by any thread, when all sinks that are immediate
-    // or urgent have done with it, whether they could write it or not; on_done when every sink has, and what it
-    // wrote lasts.
-    Dispatcher(std::vector<std::unique_ptr<Sink>> sinks, std::function<void(const Incident&)> on_urgent_done,
-               std::function<void(const Incident&)> on_done = nullptr);
+    // or urgent have done with it, whether they could write it or not.
+    Dispatcher(std::vector<std::unique_ptr<Sink>> sinks, std::function<void(const Incident&)> on_urgent_done);
     Dispatcher(const Dispatcher&) = delete;
     Dispatcher& operator=(const Dispatcher&) = delete;
     // Without close(): as if it had been called with no patience.
@@ -42,9 +40,6 @@ public:
     // One of those that came about before this process, which come all at once, and are no more than the
     // kernel has kept: no queue is too full for it, nor fuller by it.
     void dispatch_backlog(Incident incident) { hand_out(std::move(incident), /*is_backlog=*/true); }
-
-    // Waits until what was handed out so far is written and lasts, no longer than that; whether it is.
-    bool settle(std::chrono::steady_clock::time_point until);
 
     [[nodiscard]] std::vector<SinkHealth> health() const;
 
@@ -64,7 +59,6 @@ private:
     void hand_out(Incident incident, bool is_backlog);
 
     std::function<void(const Incident&)> on_urgent_done_;
-    std::function<void(const Incident&)> on_done_;
     std::vector<std::unique_ptr<Sink>> immediate_;
     std::vector<SinkHealth> immediate_health_; // of each of these
     std::vector<std::unique_ptr<Worker>> workers_;

@@ -18,6 +18,7 @@ public:
     [[nodiscard]] std::string_view name() const override { return "ledger"; }
     [[nodiscard]] bool takes(const Incident& incident) const override { return !incident.id.empty(); }
     [[nodiscard]] bool is_urgent() const override { return true; }
+    [[nodiscard]] bool needs_flush() const override { return true; } // clean unloads wait for each other
     Result<void> write(const Incident& incident) override;
     Result<void> flush() override;
     Result<void> prepare() override;

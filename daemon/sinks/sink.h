@@ -30,6 +30,8 @@ public:
     // Once, before the first write: whatever that should not wait for. It leaves nothing.
     virtual Result<void> prepare() { return {}; }
     virtual Result<void> write(const Incident& incident) = 0;
+    // Whether what was written may be lost with this process until it is flushed.
+    [[nodiscard]] virtual bool needs_flush() const { return false; }
     // Nothing more is to be written for now: what was written must last from here on.
     virtual Result<void> flush() { return {}; }
 };

@@ -4,6 +4,7 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -137,7 +138,6 @@ struct Unload {
     std::string module;
     ModuleIdentity identity;
     std::uint64_t freed_ns = 0; // CLOCK_MONOTONIC; 0: it was not freed
-    std::uint64_t record = 0;   // id of the kernel's, where that is kept; 0: nowhere
     Outcome outcome = Outcome::not_unloaded;
     Verdict verdict = Verdict::inconclusive;
     std::string backend;
@@ -153,6 +153,8 @@ struct Unload {
     std::optional<std::chrono::nanoseconds> duration; // from delete_module(2), or the init that failed, on
     PolicyApplied policy;
     std::string advice; // empty unless there is something to mend
+    // The kernel keeps the record of it for as long as anybody has this; null: it keeps none.
+    std::shared_ptr<const void> kept;
 };
 
 // Whether anybody should hear of it: most unloads are clean.

@@ -287,8 +287,8 @@ struct tracked_timer {
 	__u8 armed;	    /* 0 or 1 */
 	__u8 orphaned;	    /* bits of enum timer_owner: those owners are gone */
 	__u8 rearmed;	    /* 1: armed since, as before: whose it is can't be told */
-	__u8 surveyed;	    /* 1: found armed by a start-up scan, and armed_ns is when it was armed at
-			       the latest */
+	__u8 surveyed; /* 1: found armed by a start-up scan, and armed_ns is when it was armed at
+			  the latest */
 	__u8 reserved[2];
 	__u64 arms; /* that these programs saw while it had that callback */
 };

@@ -27,11 +27,13 @@ struct Script {
     std::condition_variable changed;
     std::vector<std::string> calls;
     std::vector<std::thread::id> threads;
-    bool hangs = false; // in its writes, as long as this holds
+    bool hangs = false;   // in its writes, as long as this holds
+    std::string hangs_at; // the module; empty: any
     bool fails = false;
     bool prepare_fails = false;
     bool immediate = false;
     bool takes_clean = false;
+    bool needs_flush = false;
     int gone = 0; // sinks that ended
 
     void add(const std::string& call) {
@@ -40,7 +42,12 @@ struct Script {
         threads.push_back(std::this_thread::get_id());
         changed.notify_all();
         if (call.starts_with("write"))
-            changed.wait(lock, [this] { return !hangs; });
+            changed.wait(lock, [&] { return !hangs || (!hangs_at.empty() && call != "write " + hangs_at); });
+    }
+    void let_go_until(const std::string& module) {
+        const std::lock_guard lock(mutex);
+        hangs_at = module;
+        changed.notify_all();
     }
     void let_go() {
         const std::lock_guard lock(mutex);
@@ -78,6 +85,7 @@ public:
         return script_->takes_clean || Sink::takes(incident);
     }
     [[nodiscard]] bool is_immediate() const override { return script_->immediate; }
+    [[nodiscard]] bool needs_flush() const override { return script_->needs_flush; }
     Result<void> prepare() override {
         script_->add("prepare");
         return script_->prepare_fails ? Result<void>(fail({EIO, "not ready"})) : Result<void>();
@@ -221,47 +229,45 @@ TEST(Dispatcher, flushes_once_the_queue_is_empty) {
                 ElementsAre("prepare", "write a", "write b", "write c", "flush", "write d", "flush"));
 }
 
-TEST(Dispatcher, settles_when_everything_is_written_and_flushed) {
-    using Clock = std::chrono::steady_clock;
-    const auto sinks = scripts(2);
-    const auto dispatcher = dispatcher_to(sinks);
-    EXPECT_TRUE(dispatcher->settle(Clock::now() + long_enough));
-    sinks[1]->hangs = true;
-    dispatcher->dispatch(named("a"));
-    ASSERT_TRUE(sinks[1]->called(2));
-    EXPECT_FALSE(dispatcher->settle(Clock::now() + 1ms)) << "the second one hangs";
-    sinks[1]->let_go();
-    EXPECT_TRUE(dispatcher->settle(Clock::now() + long_enough));
-    for (const auto& sink : sinks)
-        EXPECT_THAT(sink->all_calls(), ElementsAre("prepare", "write a", "flush"));
-    EXPECT_TRUE(dispatcher->close(long_enough));
-}
-
-TEST(Dispatcher, has_done_with_an_incident_when_the_last_sink_has_flushed_it) {
-    const auto sinks = scripts(2);
-    sinks[1]->hangs = true;
-    std::mutex mutex;
-    std::vector<std::pair<std::string, std::vector<std::string>>> done; // and what the last sink had been called for
-    std::vector<std::unique_ptr<Sink>> given;
-    for (const auto& script : sinks)
-        given.push_back(std::make_unique<ScriptedSink>("sink", script));
-    Dispatcher dispatcher(std::move(given), nullptr, [&](const Incident& incident) {
-        const std::lock_guard lock(mutex);
-        done.emplace_back(incident.unload.module, sinks[1]->all_calls());
-    });
-    dispatcher.dispatch(named("clean", test::clean_unload()));
-    dispatcher.dispatch(named("a"));
-    ASSERT_TRUE(sinks[1]->called(2));
-    {
-        const std::lock_guard lock(mutex);
-        ASSERT_EQ(done.size(), 1U) << "which no sink takes";
-        EXPECT_EQ(done[0].first, "clean");
+// By what nobody has any more when it may go.
+class Kept {
+public:
+    Unload keep(Unload unload) {
+        const auto keeper = std::make_shared<int>(0);
+        kept_ = keeper;
+        unload.kept = keeper;
+        return unload;
     }
-    sinks[1]->let_go();
-    EXPECT_TRUE(dispatcher.close(long_enough));
-    ASSERT_EQ(done.size(), 2U);
-    EXPECT_EQ(done[1].first, "a");
-    EXPECT_THAT(done[1].second, ElementsAre("prepare", "write a", "flush"));
+    [[nodiscard]] bool is_gone() const { return kept_.expired(); }
+
+private:
+    std::weak_ptr<const void> kept_;
+};
+
+TEST(Dispatcher, keeps_an_incident_until_the_last_sink_has_it_for_good) {
+    for (const bool needs_flush : {false, true}) {
+        const auto sinks = scripts(2);
+        sinks[1]->hangs = true;
+        sinks[1]->needs_flush = needs_flush;
+        const auto dispatcher = dispatcher_to(sinks);
+        Kept clean;
+        Kept a;
+        Kept b;
+        dispatcher->dispatch(named("clean", clean.keep(test::clean_unload())));
+        EXPECT_TRUE(clean.is_gone()) << "which no sink takes";
+        dispatcher->dispatch(named("first"));
+        ASSERT_TRUE(sinks[1]->called(2));
+        dispatcher->dispatch(named("a", a.keep(test::leaking_unload())));
+        dispatcher->dispatch(named("b", b.keep(test::leaking_unload())));
+        sinks[1]->let_go_until("b");
+        ASSERT_TRUE(sinks[1]->called(4));
+        EXPECT_EQ(a.is_gone(), !needs_flush);
+        EXPECT_FALSE(b.is_gone());
+        sinks[1]->let_go();
+        EXPECT_TRUE(dispatcher->close(long_enough));
+        EXPECT_TRUE(a.is_gone());
+        EXPECT_TRUE(b.is_gone());
+    }
 }
 
 TEST(Dispatcher, a_sink_that_fails_is_counted_and_the_others_get_theirs) {
