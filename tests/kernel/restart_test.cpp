@@ -214,13 +214,13 @@ unloads = 500'
     )sh");
     EXPECT_EQ(guest.status, 0) << guest.console;
     std::map<Json, Json> unloads;
-    std::size_t again = 0;
     for (const auto& unload : told(guest, "storm")) {
-        const auto [before, is_new] = unloads.emplace(unload["unload"]["pid"], unload);
-        again += is_new ? 0 : 1;
-        EXPECT_EQ(unload, before->second);
+        // Again, if one was killed before every sink had it.
+        const auto& before = unloads.emplace(unload["unload"]["pid"], unload).first->second;
+        EXPECT_EQ(unload["id"], before["id"]);
+        EXPECT_EQ(unload["verdict"], before["verdict"]);
+        EXPECT_EQ(unload["pending"].size(), before["pending"].size());
     }
-    EXPECT_LE(again, 6U) << "none but what it was amid as it was killed";
     const auto verdicts_are = [&](const std::string& end, const std::string& verdict, std::size_t pending) {
         const auto pids = told(guest, end);
         EXPECT_GE(pids.size(), 10U);
