@@ -111,8 +111,7 @@ private:
         std::condition_variable changed;
         struct Queued {
             std::shared_ptr<const Incident> incident;
-            std::shared_ptr<const Incident>
-                urgent; // the same, until it is written; null: nobody waits for that
+            std::shared_ptr<const Incident> urgent; // the same; null: nobody waits for the write
             bool is_backlog;
         };
         std::deque<Queued> queue;
