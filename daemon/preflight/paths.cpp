@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "base/text.h"
 #include "preflight/flow.h"
 #include "preflight/graph.h"
 #include "preflight/same_timer.h"
@@ -85,7 +86,7 @@ std::string PathFinder::name_of_call(std::int64_t offset) const {
         return "";
     const auto& target = *found->to.target;
     if (target.section < 0)
-        return std::string(target.external);
+        return printable(target.external);
     const auto callee = layout_.function_with(target.section, target.offset);
     return callee == no_function ? "" : code_.functions[static_cast<std::size_t>(callee)].name;
 }

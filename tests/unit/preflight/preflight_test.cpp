@@ -175,6 +175,25 @@ TEST(Preflight, survives_every_part_of_a_module) {
     }
 }
 
+TEST(Preflight, tells_names_that_would_steer_a_terminal_in_letters_that_do_not) {
+    auto content = test::content_of(case_file("INIT_FAILS"));
+    for (const auto& [name, hostile] :
+         {std::pair<std::string_view, std::string_view>{"register_thing", "regi\x1b[2J_thing"},
+          {"callback", "call\x1b[2J"}}) {
+        ASSERT_EQ(name.size(), hostile.size());
+        const auto at = content.find(name);
+        ASSERT_NE(at, std::string::npos) << name;
+        content.replace(at, name.size(), hostile);
+    }
+    const test::TemporaryFolder folder;
+    test::write_file(folder.file("hostile"), content);
+    const auto report = preflight(folder.file("hostile"));
+    ASSERT_TRUE(report) << report.error().text();
+    ASSERT_EQ(report->findings.size(), 1U);
+    EXPECT_THAT(report->findings[0].text, HasSubstr("regi\\x1b[2J_thing() does"));
+    EXPECT_EQ(report->findings[0].callback, "call\\x1b[2J");
+}
+
 TEST(Preflight, reads_no_more_calls_than_any_module_has) {
     const auto report = preflight(case_file("MANY_CALLS"));
     ASSERT_FALSE(report);
