@@ -2,13 +2,9 @@
 //
 // A module's file, for the lines of its functions. The seeds are of a file m.c, as compilers and packers
 // leave it.
-#include <fmt/format.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
-#include "base/unique_fd.h"
-#include "fuzz.h"
 #include "kernel/debug_info.h"
+#include "fuzz.h"
+#include "module_file.h"
 
 namespace disarmd::fuzz {
 
@@ -35,9 +31,8 @@ void check_lines(const DebugInfo& info) {
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     using namespace disarmd;
     using namespace disarmd::fuzz;
-    const UniqueFd file(::memfd_create("module", MFD_CLOEXEC));
-    check(::write(file.get(), data, size) == static_cast<ssize_t>(size), "there is memory for the file");
-    const auto path = fmt::format("/proc/self/fd/{}", file.get());
+    const ModuleFile file(data, size);
+    const auto path = file.path();
     const auto info = DebugInfo::open(path);
     if (!info) {
         const auto& error = info.error();

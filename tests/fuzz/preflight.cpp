@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A module's file, packed or not.
-#include <fmt/format.h>
 #include <nlohmann/json.hpp>
-#include <sys/mman.h>
-#include <unistd.h>
 
-#include "base/unique_fd.h"
 #include "fuzz.h"
 #include "incident/json.h"
+#include "module_file.h"
 #include "preflight/preflight.h"
 #include "preflight/report.h"
 
@@ -43,9 +40,8 @@ void check_report(const PreflightReport& report) {
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     using namespace disarmd;
     using namespace disarmd::fuzz;
-    const UniqueFd file(::memfd_create("module", MFD_CLOEXEC));
-    check(::write(file.get(), data, size) == static_cast<ssize_t>(size), "there is memory for the file");
-    const auto path = fmt::format("/proc/self/fd/{}", file.get());
+    const ModuleFile file(data, size);
+    const auto path = file.path();
     const auto report = preflight(path);
     if (report) {
         check_report(*report);
